@@ -1,1 +1,38 @@
-//! exec
+//! A block and a view of its parent state in, the block's outcome out, on many threads.
+//!
+//! In: a [`BlockInput`] (the block with its senders, the rules in force) and a
+//! [`StateView`](motet_types::StateView). Out: an [`Execution`]: receipts, gas, requests, the state's change,
+//! the record of who read and wrote what, and how it went. Nothing is written anywhere.
+//!
+//! What always holds: every [`Engine`], at any number of workers, in any schedule, with any hint or list,
+//! gives what sequential execution gives, or reports the block invalid exactly when that does.
+//!
+//! This crate refuses to know the disk, the clock (it is handed one), the network and async. It is the only
+//! home of revm, in one module (`vm`).
+
+mod error;
+mod executor;
+mod fiber;
+mod in_order;
+mod ledger;
+mod list_index;
+mod listed;
+mod mv_memory;
+mod parallel;
+mod parent;
+mod pool;
+mod report;
+mod scheduler;
+mod speculate;
+mod stop;
+mod sync;
+mod system;
+mod tally;
+mod validate;
+mod vm;
+
+pub use error::{ExecError, InvalidBlock};
+pub use executor::{BlockExecutor, BlockInput, CommitSink, Engine, Execution, ExecutorConfig, Report, SystemCalls};
+pub use listed::{ListField, ListMismatch};
+pub use parallel::{Hints, Suspension};
+pub use report::{ConflictAt, TraceEvent, TraceWhat};

@@ -1,0 +1,377 @@
+//! The one entry point: a block and a view in, an outcome out.
+
+use crate::error::ExecError;
+use crate::error::InvalidBlock;
+use crate::in_order::InOrder;
+use crate::list_index::ListIndex;
+use crate::listed::first_difference;
+use crate::parallel::{self, Hints, Plan, Suspension};
+use crate::parent::Parent;
+use crate::pool::Pool;
+use crate::report::TraceEvent;
+use crate::scheduler::Limits;
+use crate::speculate::Shared;
+use crate::sync::Mutex;
+use crate::vm::{CodeCache, code_bytes_max};
+use alloy_consensus::Transaction as _;
+use alloy_primitives::B256;
+use corosensei::stack::DefaultStack;
+use motet_types::{
+    BlockOutcome, BlockRecord, BlockRules, Fork, RecoveredBlock, StateDiff, StateView, TxIndex, validate_list_form,
+};
+use std::fmt;
+
+/// How to execute a block. All give the same outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Engine {
+    /// One transaction after the other: the specification.
+    Sequential,
+    /// Many at once, on guesses that are checked.
+    Optimistic,
+    /// Many at once, on what an access list says, which is checked.
+    Listed,
+    /// Whichever should be fastest for this block.
+    #[default]
+    Auto,
+}
+
+impl Engine {
+    /// The engine's name in commands and files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sequential => "sequential",
+            Self::Optimistic => "optimistic",
+            Self::Listed => "listed",
+            Self::Auto => "auto",
+        }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What to do about a system contract that the parent state does not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SystemCalls {
+    /// Follow the EIPs: the call does nothing, or the block is invalid, as each EIP says.
+    #[default]
+    Strict,
+    /// Skip the call and count it: for replaying blocks whose pre-state holds only what their
+    /// transactions touch.
+    SkipAbsent,
+}
+
+/// A block to execute.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockInput<'a> {
+    /// The block, with senders.
+    pub block: &'a RecoveredBlock,
+    /// The rules in force.
+    pub rules: &'a BlockRules,
+    /// What to do about absent system contracts.
+    pub system_calls: SystemCalls,
+    /// Whether block and ommer rewards are paid before Paris. Only tests of single transactions say no.
+    pub rewards: bool,
+    /// The record to execute from under [`Engine::Listed`]; the block's own access list when `None`.
+    pub record: Option<&'a BlockRecord>,
+    /// Guesses about the block.
+    pub hints: Option<&'a Hints>,
+}
+
+impl<'a> BlockInput<'a> {
+    /// A block under the EIPs' own terms.
+    pub fn new(block: &'a RecoveredBlock, rules: &'a BlockRules) -> Self {
+        Self { block, rules, system_calls: SystemCalls::Strict, rewards: true, record: None, hints: None }
+    }
+
+    /// With a record to execute from.
+    pub fn with_record(self, record: &'a BlockRecord) -> Self {
+        Self { record: Some(record), ..self }
+    }
+}
+
+/// Who listens while a block executes: it is told of each transaction in order, as soon as it is final.
+pub trait CommitSink: Send {
+    /// Whether the change that each step makes is wanted. It costs a copy.
+    fn wants_steps(&self) -> bool {
+        false
+    }
+
+    /// What happens outside transactions (system calls, rewards, withdrawals) changed the state so.
+    fn system(&mut self, step: &StateDiff) {
+        let _ = step;
+    }
+
+    /// Transaction `tx` is final. `step` holds the present state of every account it accessed, when wanted.
+    /// The answer is the state root after it, for the receipts of blocks before Byzantium.
+    fn committed(&mut self, tx: TxIndex, step: Option<&StateDiff>) -> Option<B256>;
+}
+
+/// How an executor works.
+#[derive(Clone, Copy, Debug)]
+pub struct ExecutorConfig {
+    /// Workers, the calling thread among them.
+    pub workers: usize,
+    /// When transactions run on stacks of their own.
+    pub suspension: Suspension,
+    /// Bytes of stack that suspended transactions may take; one fiber's worth at least.
+    pub fiber_bytes_limit: usize,
+    /// Transactions that may run ahead of the last committed one.
+    pub lookahead: u32,
+    /// Nanoseconds from any start, for the trace. Constant zero: no times in the trace.
+    pub clock: fn() -> u64,
+}
+
+impl Default for ExecutorConfig {
+    fn default() -> Self {
+        Self {
+            workers: 1,
+            suspension: Suspension::WhenUseful,
+            fiber_bytes_limit: 64 << 20,
+            lookahead: Limits::default().lookahead,
+            clock: || 0,
+        }
+    }
+}
+
+/// A block's outcome, and how it came about.
+#[derive(Clone, Debug)]
+pub struct Execution {
+    /// What the block does. The same whatever the engine.
+    pub outcome: BlockOutcome,
+    /// How it was executed.
+    pub report: Report,
+}
+
+/// How a block was executed.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The engine that really ran; never [`Engine::Auto`].
+    pub path: Engine,
+    /// Why, where it is not the one that was asked for, or [`Engine::Auto`] chose.
+    pub fallback_reason: Option<&'static str>,
+    /// Workers that could take part.
+    pub workers: usize,
+    /// Executions of transactions, wasted ones included.
+    pub executions: u64,
+    /// Executions that were thrown away.
+    pub aborts: u64,
+    /// Times that a transaction was suspended.
+    pub suspensions: u64,
+    /// Whether wasted work passed its budget, so that the rest of the block ran in order.
+    pub gave_up: bool,
+    /// The schedule.
+    pub trace: Vec<TraceEvent>,
+}
+
+/// Executes blocks. Threads, stacks and analysed code live as long as it does.
+///
+/// # Example
+/// ```
+/// use motet_exec::{BlockExecutor, BlockInput, Engine, ExecutorConfig};
+/// use motet_types::{Block, ChainSpec, Fork, MemoryState, RecoveredBlock};
+///
+/// let rules = ChainSpec::at_fork(1, Fork::Shanghai).rules_at(1, 12, None);
+/// let block = RecoveredBlock::recover(Block::default())?;
+/// let parent_state = MemoryState::new();
+/// let executor = BlockExecutor::new(ExecutorConfig { workers: 2, ..ExecutorConfig::default() });
+/// let execution = executor.execute(Engine::Optimistic, &BlockInput::new(&block, &rules), &parent_state, None)?;
+/// assert_eq!(execution.outcome.gas.header, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct BlockExecutor {
+    config: ExecutorConfig,
+    pool: Pool,
+    codes: CodeCache,
+    stacks: Mutex<Vec<DefaultStack>>,
+}
+
+impl fmt::Debug for BlockExecutor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BlockExecutor").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+/// Gas limits below this sum are not worth waking another worker for.
+const PARALLEL_GAS_MIN: u64 = 400_000;
+
+impl BlockExecutor {
+    /// An executor; threads start with the first block that uses them.
+    pub fn new(config: ExecutorConfig) -> Self {
+        let pool = Pool::new(config.workers);
+        Self { config, pool, codes: CodeCache::default(), stacks: Mutex::default() }
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &ExecutorConfig {
+        &self.config
+    }
+
+    /// Forgets analysed code: the next block starts cold.
+    pub fn forget(&self) {
+        self.codes.clear();
+    }
+
+    /// Executes a block over the state after its parent. Nothing is written; `sink` hears of every
+    /// transaction as it becomes final.
+    ///
+    /// # Errors
+    /// When the block is invalid, or the view cannot answer what the block needs. Every engine reports the
+    /// same error, except that only [`Engine::Listed`] looks at the access list.
+    pub fn execute<'a, V: StateView + ?Sized>(
+        &'a self,
+        engine: Engine,
+        input: &'a BlockInput<'a>,
+        view: &'a V,
+        sink: Option<&'a mut dyn CommitSink>,
+    ) -> Result<Execution, ExecError> {
+        let parent = Parent { view, codes: &self.codes };
+        match engine {
+            Engine::Sequential => self.sequential(input, parent, sink, None),
+            Engine::Optimistic => self.parallel(input, parent, sink, None),
+            Engine::Listed => self.listed(input, parent, sink),
+            Engine::Auto => match self.choose(input) {
+                (Engine::Sequential, reason) => self.sequential(input, parent, sink, Some(reason)),
+                (Engine::Listed, _) => self.listed(input, parent, sink),
+                _ => self.parallel(input, parent, sink, None),
+            },
+        }
+    }
+
+    /// The engine for a block, by what is known before it runs.
+    fn choose(&self, input: &BlockInput<'_>) -> (Engine, &'static str) {
+        let transactions = input.block.transactions();
+        if self.config.workers < 2 {
+            return (Engine::Sequential, "one worker");
+        }
+        if transactions.len() < 2 {
+            return (Engine::Sequential, "fewer than two transactions");
+        }
+        if transactions.iter().map(|tx| tx.gas_limit()).fold(0, u64::saturating_add) < PARALLEL_GAS_MIN {
+            return (Engine::Sequential, "too little gas to share");
+        }
+        if input.record.is_some() || input.block.access_list.is_some() {
+            return (Engine::Listed, "");
+        }
+        (Engine::Optimistic, "")
+    }
+
+    fn sequential<'a, V: StateView + ?Sized>(
+        &'a self,
+        input: &'a BlockInput<'a>,
+        parent: Parent<'a, V>,
+        sink: Option<&'a mut dyn CommitSink>,
+        fallback_reason: Option<&'static str>,
+    ) -> Result<Execution, ExecError> {
+        let mut order = InOrder::open(input, parent, sink)?;
+        while order.committed() < input.block.tx_count() {
+            order.run_next()?;
+        }
+        let outcome = order.close()?;
+        let report = Report {
+            path: Engine::Sequential,
+            fallback_reason,
+            workers: 1,
+            executions: outcome.receipts.len() as u64,
+            aborts: 0,
+            suspensions: 0,
+            gave_up: false,
+            trace: Vec::new(),
+        };
+        Ok(Execution { outcome, report })
+    }
+
+    fn parallel<'a, V: StateView + ?Sized>(
+        &'a self,
+        input: &'a BlockInput<'a>,
+        parent: Parent<'a, V>,
+        sink: Option<&'a mut dyn CommitSink>,
+        list: Option<&ListIndex<'_>>,
+    ) -> Result<Execution, ExecError> {
+        let list: Option<&ListIndex<'_>> = list;
+        let no_hints = Hints::default();
+        let plan = Plan {
+            workers: self.config.workers,
+            suspension: self.config.suspension,
+            fibers_max: (self.config.fiber_bytes_limit / crate::fiber::STACK_BYTES).max(1),
+            limits: match list {
+                // A list is right or the block is rejected: there is nothing to waste.
+                Some(_) => Limits { waste_floor_gas: u64::MAX / 2, ..Limits::default() },
+                None => Limits { lookahead: self.config.lookahead.max(1), ..Limits::default() },
+            },
+            hints: input.hints.unwrap_or(&no_hints),
+            clock: self.config.clock,
+        };
+        let shared = Shared::new(parent, input, list);
+        let sink = sink.map(|sink| sink as &mut dyn CommitSink);
+        let mut order = InOrder::open_seen(input, parent, sink, |state| shared.opened(state))?;
+        if let Some(list) = list
+            && let Some(mismatch) = order.check_opening(list)
+        {
+            return Err(InvalidBlock::List(Box::new(mismatch)).into());
+        }
+        let (order, log) = parallel::run(input, plan, &shared, order, &self.pool, &self.stacks);
+        let outcome = order?.close()?;
+        let report = Report {
+            path: if list.is_some() { Engine::Listed } else { Engine::Optimistic },
+            fallback_reason: None,
+            workers: self.config.workers.max(1),
+            executions: log.counts.executions,
+            aborts: log.counts.aborts,
+            suspensions: log.counts.suspensions,
+            gave_up: log.counts.gave_up,
+            trace: log.trace,
+        };
+        Ok(Execution { outcome, report })
+    }
+
+    fn listed<'a, V: StateView + ?Sized>(
+        &'a self,
+        input: &'a BlockInput<'a>,
+        parent: Parent<'a, V>,
+        sink: Option<&'a mut dyn CommitSink>,
+    ) -> Result<Execution, ExecError> {
+        let own = input.block.access_list.as_ref().filter(|_| input.record.is_none());
+        let own = own.map(|list| BlockRecord { list: list.clone(), ..BlockRecord::default() });
+        let Some(record) = input.record.or(own.as_ref()) else {
+            return self.without_list(input, parent, sink);
+        };
+        let amsterdam = input.rules.is_active(Fork::Amsterdam);
+        let gas_limit = amsterdam.then(|| input.block.header().gas_limit);
+        let tx_count = input.block.tx_count();
+        validate_list_form(&record.list, tx_count, gas_limit, code_bytes_max(input.rules))?;
+        let list = ListIndex::new(record, tx_count);
+        let execution = self.parallel(input, parent, sink, Some(&list))?;
+        // A list that came with its block has no events besides.
+        let made = &execution.outcome.record;
+        let mismatch = if own.is_some() {
+            first_difference(record, &BlockRecord { list: made.list.clone(), ..BlockRecord::default() })
+        } else {
+            first_difference(record, made)
+        };
+        match mismatch {
+            Some(mismatch) => Err(InvalidBlock::List(Box::new(mismatch)).into()),
+            None => Ok(execution),
+        }
+    }
+
+    /// Makes the list by a sequential run, then executes from it.
+    fn without_list<'a, V: StateView + ?Sized>(
+        &'a self,
+        input: &'a BlockInput<'a>,
+        parent: Parent<'a, V>,
+        sink: Option<&'a mut dyn CommitSink>,
+    ) -> Result<Execution, ExecError> {
+        let record = self.sequential(input, parent, None, None)?.outcome.record;
+        let list = ListIndex::new(&record, input.block.tx_count());
+        let mut execution = self.parallel(input, parent, sink, Some(&list))?;
+        execution.report.fallback_reason = Some("the block has no list: a sequential run made one");
+        match first_difference(&record, &execution.outcome.record) {
+            Some(mismatch) => Err(InvalidBlock::List(Box::new(mismatch)).into()),
+            None => Ok(execution),
+        }
+    }
+}

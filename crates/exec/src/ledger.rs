@@ -1,0 +1,357 @@
+//! The state of the block so far, written in order, by one hand.
+//!
+//! Whatever engine executes, what it produces enters the block here: transaction 0, then 1, then 2. The
+//! ledger is at once the state that the next transaction reads, the record of the block (EIP-7928 list,
+//! wipes, lifecycle) and the difference to the parent state.
+//!
+//! Invariant: after `commit(i, ..)` the ledger holds exactly what sequential execution of everything up to
+//! index `i` would have left.
+
+use crate::listed::ListField;
+use crate::vm::{AccountInfo, Bytecode, EvmState, VmAccount};
+use alloy_eip7928::{
+    AccountChanges, BalanceChange, BlockAccessIndex, CodeChange, NonceChange, SlotChanges, StorageChange,
+};
+use alloy_primitives::map::{AddressMap, B256Map, HashMap};
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
+use motet_types::{Account, AccountDiff, BlockRecord, Lifecycle, LifecycleEvent, StateDiff, StorageWipe};
+use smallvec::SmallVec;
+
+/// Accounts as the block has left them so far.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    accounts: AddressMap<Entry>,
+    /// Code that the block deployed, by hash.
+    deployed: B256Map<Bytecode>,
+    wipes: Vec<StorageWipe>,
+    lifecycle: Vec<LifecycleEvent>,
+}
+
+/// One account: as the parent state had it, as it is now, and how it came to be so.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    parent: Option<Account>,
+    current: Option<Account>,
+    /// The code of `current`, when it is at hand.
+    code: Option<Bytecode>,
+    /// Whether the storage of the parent state is gone.
+    wiped: bool,
+    /// Whether a transaction or system call accessed it; reading ahead does not count.
+    accessed: bool,
+    balances: Changes<U256>,
+    nonces: Changes<u64>,
+    codes: Changes<B256>,
+    slots: HashMap<U256, SlotEntry>,
+}
+
+/// One slot: its value in the parent state, its value now, its changes.
+#[derive(Debug)]
+struct SlotEntry {
+    parent: U256,
+    current: U256,
+    accessed: bool,
+    changes: Changes<U256>,
+}
+
+/// Values by block access index, ascending.
+type Changes<T> = SmallVec<[(BlockAccessIndex, T); 1]>;
+
+/// What the ledger knows of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SlotState {
+    /// Its value.
+    Known(U256),
+    /// Nothing in this block: the parent state's value stands.
+    Parent,
+}
+
+impl Ledger {
+    /// What the block knows of an account; `None`: nothing.
+    #[inline]
+    pub(crate) fn entry(&self, address: &Address) -> Option<&Entry> {
+        self.accounts.get(address)
+    }
+
+    /// Notes what the parent state says of an account.
+    pub(crate) fn load(&mut self, address: Address, account: Option<Account>) -> &Entry {
+        self.accounts.entry(address).or_insert_with(|| Entry::new(account))
+    }
+
+    /// Notes what the parent state says of a slot, for an account that is loaded.
+    pub(crate) fn load_slot(&mut self, address: Address, slot: U256, value: U256) {
+        if let Some(entry) = self.accounts.get_mut(&address) {
+            entry.slots.entry(slot).or_insert_with(|| SlotEntry::new(value));
+        }
+    }
+
+    /// A slot as the block has left it.
+    #[inline]
+    pub(crate) fn slot(&self, address: &Address, slot: &U256) -> SlotState {
+        self.accounts.get(address).map_or(SlotState::Parent, |entry| entry.slot(slot))
+    }
+
+    /// Every change at `index` as (account, field, value after); code by its hash.
+    pub(crate) fn changes_at(&self, index: BlockAccessIndex) -> Vec<(Address, ListField, U256)> {
+        let mut found = Vec::new();
+        for (address, entry) in &self.accounts {
+            let mut note = |field, value| found.push((*address, field, value));
+            at(&entry.balances, index).into_iter().for_each(|balance| note(ListField::Balance, balance));
+            at(&entry.nonces, index).into_iter().for_each(|nonce| note(ListField::Nonce, U256::from(nonce)));
+            at(&entry.codes, index).into_iter().for_each(|hash| note(ListField::Code, hash.into()));
+            for (slot, changed) in &entry.slots {
+                at(&changed.changes, index).into_iter().for_each(|value| note(ListField::Slot(*slot), value));
+            }
+        }
+        found.sort_unstable();
+        found
+    }
+
+    /// Code that this block deployed.
+    pub(crate) fn deployed(&self, hash: &B256) -> Option<&Bytecode> {
+        self.deployed.get(hash)
+    }
+
+    /// Enters one transaction or system call.
+    ///
+    /// `state` is what the EVM loaded and changed, with original values equal to the ledger's. Where
+    /// several commits share an index, they count as one step of the list. With `step`, the change that
+    /// this commit makes is added to it.
+    pub(crate) fn commit(&mut self, index: BlockAccessIndex, state: EvmState, mut step: Option<&mut StateDiff>) {
+        for (address, account) in state {
+            let existing = !account.is_loaded_as_not_existing();
+            let entry = self
+                .accounts
+                .entry(address)
+                .or_insert_with(|| Entry::new(existing.then(|| plain(&account.original_info()))));
+            entry.accessed = true;
+            if entry.code.is_none() && account.info.code_hash == entry.code_hash() {
+                entry.code = account.info.code.clone();
+            }
+            let before = entry.current;
+            let destroyed = account.is_selfdestructed();
+            let created = account.is_created() && !destroyed;
+            if (destroyed || created) && before.is_some() {
+                entry.wipe();
+                self.wipes.push(StorageWipe { address, index });
+            }
+            for (slot, value) in &account.storage {
+                let after = if destroyed { U256::ZERO } else { value.present_value() };
+                entry.set_slot(index, *slot, value.original_value(), after);
+            }
+            if account.is_touched() || destroyed {
+                let after = after(&account, destroyed, created);
+                // An account that dies empty takes its storage along, whatever it held.
+                if after.is_none() && before.is_some() && !destroyed {
+                    entry.wipe();
+                    self.wipes.push(StorageWipe { address, index });
+                }
+                let code_changed = entry.set_account(index, after);
+                if let Some(code) = account.info.code.filter(|_| after.is_some()) {
+                    if code_changed && !code.is_empty() {
+                        self.deployed.insert(account.info.code_hash, code.clone());
+                    }
+                    entry.code = Some(code);
+                }
+                match (before, after) {
+                    (None, Some(_)) => {
+                        self.lifecycle.push(LifecycleEvent { address, index, event: Lifecycle::Created })
+                    }
+                    (Some(_), None) => {
+                        self.lifecycle.push(LifecycleEvent { address, index, event: Lifecycle::Deleted })
+                    }
+                    _ => {}
+                }
+            }
+            if let Some(step) = step.as_deref_mut() {
+                entry.add_to_step(address, step);
+                if let Some(code) = self.deployed.get(&entry.code_hash()) {
+                    step.codes.insert(entry.code_hash(), code.original_bytes());
+                }
+            }
+        }
+    }
+
+    /// The difference to the parent state, and the record.
+    pub(crate) fn finish(mut self) -> (StateDiff, BlockRecord) {
+        let mut diff = StateDiff::default();
+        let mut list = Vec::with_capacity(self.accounts.len());
+        let deployed = std::mem::take(&mut self.deployed);
+        for (address, entry) in self.accounts {
+            if let Some(change) = entry.diff() {
+                let hash = entry.code_hash();
+                if entry.parent.is_none_or(|parent| parent.code_hash != hash)
+                    && let Some(code) = deployed.get(&hash)
+                {
+                    diff.codes.insert(hash, code.original_bytes());
+                }
+                diff.accounts.insert(address, change);
+            }
+            if entry.accessed {
+                list.push(entry.into_list(address, &deployed));
+            }
+        }
+        list.sort_unstable_by_key(|account| account.address);
+        self.wipes.sort_unstable();
+        self.wipes.dedup();
+        self.lifecycle.sort_unstable();
+        (diff, BlockRecord { list, wipes: self.wipes, lifecycle: self.lifecycle })
+    }
+}
+
+/// What becomes of a touched account. EIP-161: touched and empty is gone; revm has already exempted the
+/// forks before it.
+fn after(account: &VmAccount, destroyed: bool, created: bool) -> Option<Account> {
+    if destroyed || (account.is_empty() && !created) { None } else { Some(plain(&account.info)) }
+}
+
+fn plain(info: &AccountInfo) -> Account {
+    Account { balance: info.balance, nonce: info.nonce, code_hash: info.code_hash }
+}
+
+/// The value that `changes` has at exactly `index`.
+fn at<T: Copy>(changes: &Changes<T>, index: BlockAccessIndex) -> Option<T> {
+    changes.iter().find(|change| change.0 == index).map(|change| change.1)
+}
+
+/// Notes that a value goes from `before` to `after` at `index`, keeping one entry per index and none that
+/// changes nothing.
+fn push_change<T: Copy + PartialEq>(changes: &mut Changes<T>, index: BlockAccessIndex, before: T, start: T, after: T) {
+    match changes.last_mut() {
+        Some(last) if last.0 == index => {
+            last.1 = after;
+            let previous = if changes.len() > 1 { changes[changes.len() - 2].1 } else { start };
+            if previous == after {
+                changes.pop();
+            }
+        }
+        _ if before != after => changes.push((index, after)),
+        _ => {}
+    }
+}
+
+impl Entry {
+    fn new(parent: Option<Account>) -> Self {
+        Self {
+            parent,
+            current: parent,
+            code: None,
+            wiped: false,
+            accessed: false,
+            balances: Changes::new(),
+            nonces: Changes::new(),
+            codes: Changes::new(),
+            slots: HashMap::default(),
+        }
+    }
+
+    /// The account now; `None` when it does not exist.
+    #[inline]
+    pub(crate) fn account(&self) -> Option<Account> {
+        self.current
+    }
+
+    /// The account's code, when it is at hand.
+    #[inline]
+    pub(crate) fn code(&self) -> Option<&Bytecode> {
+        self.code.as_ref()
+    }
+
+    /// A slot now.
+    #[inline]
+    pub(crate) fn slot(&self, slot: &U256) -> SlotState {
+        match self.slots.get(slot) {
+            Some(entry) => SlotState::Known(entry.current),
+            None if self.wiped || self.parent.is_none() => SlotState::Known(U256::ZERO),
+            None => SlotState::Parent,
+        }
+    }
+
+    fn code_hash(&self) -> B256 {
+        self.current.map_or(KECCAK256_EMPTY, |account| account.code_hash)
+    }
+
+    fn wipe(&mut self) {
+        self.wiped = true;
+        for slot in self.slots.values_mut() {
+            slot.current = U256::ZERO;
+        }
+    }
+
+    fn set_slot(&mut self, index: BlockAccessIndex, slot: U256, before: U256, after: U256) {
+        let entry = self.slots.entry(slot).or_insert_with(|| SlotEntry::new(before));
+        entry.accessed = true;
+        push_change(&mut entry.changes, index, before, entry.parent, after);
+        entry.current = after;
+    }
+
+    /// Sets the account, and says whether its code changed.
+    fn set_account(&mut self, index: BlockAccessIndex, account: Option<Account>) -> bool {
+        let (start, before, after) =
+            (self.parent.unwrap_or_default(), self.current.unwrap_or_default(), account.unwrap_or_default());
+        push_change(&mut self.balances, index, before.balance, start.balance, after.balance);
+        push_change(&mut self.nonces, index, before.nonce, start.nonce, after.nonce);
+        push_change(&mut self.codes, index, before.code_hash, start.code_hash, after.code_hash);
+        self.current = account;
+        if before.code_hash != after.code_hash {
+            self.code = None;
+        }
+        before.code_hash != after.code_hash
+    }
+
+    fn diff(&self) -> Option<AccountDiff> {
+        let Some(account) = self.current else {
+            return self.parent.map(|_| AccountDiff { account: None, wiped: true, ..AccountDiff::default() });
+        };
+        let changed = |slot: &&(&U256, &SlotEntry)| {
+            if self.wiped { !slot.1.current.is_zero() } else { slot.1.current != slot.1.parent }
+        };
+        let storage = self.slots.iter().filter(|slot| changed(&slot)).map(|(key, slot)| (*key, slot.current)).collect();
+        let change = AccountDiff { account: Some(account), wiped: self.wiped, storage };
+        (self.current != self.parent || self.wiped || !change.storage.is_empty()).then_some(change)
+    }
+
+    /// Adds this account's present state to the change of one step: the account and every slot that the
+    /// block has looked at, changed or not, so that applying steps one after the other needs no history.
+    fn add_to_step(&self, address: Address, step: &mut StateDiff) {
+        let storage = match self.current {
+            Some(_) => self.slots.iter().map(|(key, slot)| (*key, slot.current)).collect(),
+            None => Default::default(),
+        };
+        let wiped = self.wiped || self.current.is_none();
+        step.accounts.insert(address, AccountDiff { account: self.current, wiped, storage });
+    }
+
+    fn into_list(self, address: Address, deployed: &B256Map<Bytecode>) -> AccountChanges {
+        let mut reads = Vec::new();
+        let mut changes = Vec::new();
+        for (slot, entry) in self.slots {
+            if !entry.accessed {
+                continue;
+            }
+            if entry.changes.is_empty() {
+                reads.push(slot);
+            } else {
+                let of_slot =
+                    entry.changes.into_iter().map(|(index, value)| StorageChange::new(index, value)).collect();
+                changes.push(SlotChanges::new(slot, of_slot));
+            }
+        }
+        reads.sort_unstable();
+        changes.sort_unstable_by_key(|change| change.slot);
+        let code = |hash: B256| deployed.get(&hash).map_or_else(Bytes::new, Bytecode::original_bytes);
+        AccountChanges {
+            address,
+            storage_changes: changes,
+            storage_reads: reads,
+            balance_changes: self.balances.into_iter().map(|(index, value)| BalanceChange::new(index, value)).collect(),
+            nonce_changes: self.nonces.into_iter().map(|(index, value)| NonceChange::new(index, value)).collect(),
+            code_changes: self.codes.into_iter().map(|(index, hash)| CodeChange::new(index, code(hash))).collect(),
+        }
+    }
+}
+
+impl SlotEntry {
+    fn new(parent: U256) -> Self {
+        Self { parent, current: parent, accessed: false, changes: Changes::new() }
+    }
+}

@@ -1,0 +1,421 @@
+//! Executing a block on many workers.
+//!
+//! Every worker runs the same loop: report to the scheduler, get a task, do it. Transactions run ahead on
+//! what the multi-version memory or the access list shows; the cursor takes them into the ledger in order
+//! and redoes, in order, what does not hold. There is no coordinator: whoever is free when the cursor's
+//! transaction is ready commits.
+//!
+//! ```text
+//! worker 0   | run tx 0 | run tx 2      | commit 0..3 | run tx 5 ...
+//! worker 1   | run tx 1     | run tx 3 | run tx 4 .......
+//! ```
+
+mod commit;
+mod desk;
+
+use crate::error::ExecError;
+use crate::executor::BlockInput;
+use crate::fiber::{Fiber, Gate, In, Out, STACK_BYTES};
+use crate::in_order::InOrder;
+use crate::listed::ListMismatch;
+use crate::mv_memory::Written;
+use crate::pool::Pool;
+use crate::report::{Ran, Trace, TraceEvent};
+use crate::scheduler::{Counts, Event, Limits, Scheduler, Task, WaitFor};
+use crate::speculate::{Observations, Shared, Source, SpeculativeDb, Wait};
+use crate::stop::Stop;
+use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
+use crate::vm::{BlockEnv, CfgEnv, Executed, FeePolicy, Vm, VmError, block_env, cfg_env, tx_env};
+use alloy_consensus::Transaction as _;
+use corosensei::stack::DefaultStack;
+use desk::Desk;
+use motet_types::{Incarnation, Location, StateView, TxIndex};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+/// When transactions run on stacks of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Suspension {
+    /// Never: a transaction that must wait is given up and starts again.
+    Never,
+    /// When something can block: reads may be pending, or writes are predicted, or the block has already
+    /// shown a conflict.
+    #[default]
+    WhenUseful,
+    /// Always.
+    Always,
+}
+
+/// What the caller guesses about a block. Guesses cost time when they are wrong, and change nothing else.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    /// Slots that each transaction is expected to write.
+    pub writes: Vec<(TxIndex, Location)>,
+    /// Relative cost of each transaction: the heavy ones start first. Empty: unknown.
+    pub weights: Vec<u64>,
+}
+
+/// How a parallel execution is to go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan<'a> {
+    pub(crate) workers: usize,
+    pub(crate) suspension: Suspension,
+    pub(crate) fibers_max: usize,
+    pub(crate) limits: Limits,
+    pub(crate) hints: &'a Hints,
+    pub(crate) clock: fn() -> u64,
+}
+
+/// What a parallel execution has to say about itself.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    pub(crate) counts: Counts,
+    pub(crate) trace: Vec<TraceEvent>,
+}
+
+/// What running a transaction ahead came to.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    /// It ran to its end.
+    Executed(Box<(Executed, Observations)>),
+    /// It cannot be judged before its turn: invalid, or unreadable, on this state.
+    Deferred,
+    /// It must wait, and there is no stack to keep.
+    Blocked(Wait),
+    /// The access list has no entry for a read.
+    Unlisted(Box<ListMismatch>),
+    /// It was given up.
+    Cancelled,
+}
+
+type Db<'a, 'y, V> = SpeculativeDb<'a, 'y, V>;
+
+/// What a transaction leaves behind between tasks.
+#[allow(missing_debug_implementations)]
+struct Cell<'a> {
+    outcome: Option<Box<(Executed, Observations)>>,
+    mismatch: Option<Box<ListMismatch>>,
+    written: Vec<Written>,
+    fiber: Option<Fiber<'a, Attempt>>,
+}
+
+/// A block on many workers.
+struct Run<'a, V: StateView + ?Sized> {
+    input: &'a BlockInput<'a>,
+    plan: Plan<'a>,
+    cfg: CfgEnv,
+    block: BlockEnv,
+    shared: &'a Shared<'a, V>,
+    desk: Arc<Desk>,
+    cells: Vec<Mutex<Cell<'a>>>,
+    order: Mutex<InOrder<'a, V>>,
+    error: Mutex<Option<ExecError>>,
+    /// Idle fibers of this block, and how many there are in all.
+    fibers: Mutex<Vec<Fiber<'a, Attempt>>>,
+    fiber_count: AtomicU32,
+    stacks: &'a Mutex<Vec<DefaultStack>>,
+    /// Whether a transaction has had to wait or was redone: from then on fibers pay.
+    contended: AtomicBool,
+    trace: Mutex<Vec<TraceEvent>>,
+}
+
+/// Executes the transactions of an opened block and gives it back with all of them committed.
+///
+/// # Errors
+/// The error that sequential execution would report; for a listed run, also the first mismatch.
+pub(crate) fn run<'a, V: StateView + ?Sized>(
+    input: &'a BlockInput<'a>,
+    plan: Plan<'a>,
+    shared: &'a Shared<'a, V>,
+    order: InOrder<'a, V>,
+    pool: &Pool,
+    stacks: &'a Mutex<Vec<DefaultStack>>,
+) -> (Result<InOrder<'a, V>, ExecError>, Log) {
+    let tx_count = input.block.tx_count();
+    let run = Run {
+        input,
+        plan,
+        cfg: cfg_env(input.rules),
+        block: block_env(input.block, input.rules),
+        shared,
+        desk: Arc::new(Desk::new(Scheduler::new(tx_count, start_order(&plan, tx_count), plan.limits))),
+        cells: (0..tx_count)
+            .map(|_| Mutex::new(Cell { outcome: None, mismatch: None, written: Vec::new(), fiber: None }))
+            .collect(),
+        order: Mutex::new(order),
+        error: Mutex::new(None),
+        fibers: Mutex::new(Vec::new()),
+        fiber_count: AtomicU32::new(0),
+        stacks,
+        contended: AtomicBool::new(!plan.hints.writes.is_empty()),
+        trace: Mutex::new(Vec::new()),
+    };
+    if let Source::Memory(memory) = &shared.source {
+        for (tx, location) in &plan.hints.writes {
+            if let (Location::Slot(address, slot), true) = (location, tx.pos() < tx_count) {
+                memory.predict_slot(*tx, *address, *slot);
+                run.cells[tx.pos()].lock().written.push(Written::Slot(*address, *slot));
+            }
+        }
+    }
+    pool.scope(plan.workers.min(tx_count.max(1)), |worker| run.work(worker));
+    run.finish()
+}
+
+/// The order of first starts: heavy transactions first where weights say so, else as in the block.
+fn start_order(plan: &Plan<'_>, tx_count: usize) -> Vec<TxIndex> {
+    let mut order: Vec<TxIndex> = (0..tx_count).map(TxIndex::from).collect();
+    if plan.hints.weights.len() == tx_count {
+        // A transaction that outweighs an even share of several would end the block alone if it started late.
+        let total: u64 = plan.hints.weights.iter().fold(0, |sum, weight| sum.saturating_add(*weight));
+        let heavy = total / (plan.workers as u64 * 4).max(1);
+        let weight = |tx: &TxIndex| plan.hints.weights[tx.pos()];
+        order.sort_by_key(|tx| (weight(tx) <= heavy, if weight(tx) > heavy { u64::MAX - weight(tx) } else { 0 }));
+    }
+    order
+}
+
+impl<'a, V: StateView + ?Sized> Run<'a, V> {
+    /// One worker, from its first task to the end of the block. If it panics, the others are released and
+    /// the panic goes on.
+    fn work(&self, worker: usize) {
+        let trace = Trace::new(worker, self.plan.clock);
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.serve(trace)));
+        if let Err(panic) = outcome {
+            self.halt();
+            resume_unwind(panic);
+        }
+    }
+
+    fn serve(&self, mut trace: Trace) {
+        let mut direct: Option<Vm<Db<'a, 'static, V>>> = None;
+        let mut event = Event::Idle;
+        loop {
+            let task = self.desk.next(event);
+            trace.begin();
+            event = match task {
+                Task::Execute { tx, incarnation } => {
+                    self.prepare(tx, incarnation);
+                    match self.take_fiber() {
+                        Some(fiber) => self.drive(fiber, tx, In::Run(tx), incarnation, &mut trace),
+                        None => {
+                            let vm = direct.get_or_insert_with(|| {
+                                Vm::new(
+                                    SpeculativeDb::new(self.shared, Gate::Direct),
+                                    self.cfg.clone(),
+                                    self.block.clone(),
+                                )
+                            });
+                            let attempt = self.attempt(vm, tx);
+                            self.settle(tx, incarnation, attempt, &mut trace)
+                        }
+                    }
+                }
+                Task::Resume { tx } => {
+                    let fiber = self.cells[tx.pos()].lock().fiber.take();
+                    let fiber = fiber.unwrap_or_else(|| unreachable!("transaction {tx} is resumed and has no stack"));
+                    self.drive(fiber, tx, In::Go, Incarnation::default(), &mut trace)
+                }
+                Task::Commit { range, in_order } => match self.commit(range.clone(), in_order, &mut trace) {
+                    Ok(event) => event,
+                    Err(error) => {
+                        self.error.lock().get_or_insert(error);
+                        self.halt();
+                        Event::Idle
+                    }
+                },
+                Task::Wait => unreachable!("the desk waits itself"),
+                Task::Done => break,
+            };
+        }
+        self.trace.lock().extend(trace.into_events());
+    }
+
+    /// Makes ready for another incarnation.
+    fn prepare(&self, tx: TxIndex, incarnation: Incarnation) {
+        self.shared.doomed[tx.pos()].store(false, Ordering::SeqCst);
+        if incarnation > Incarnation::default() {
+            self.contended.store(true, Ordering::Relaxed);
+            if let Source::Memory(memory) = &self.shared.source {
+                memory.mark_estimates(tx, &self.cells[tx.pos()].lock().written);
+            }
+        }
+    }
+
+    /// Runs a transaction on an EVM of either kind.
+    fn attempt<'y>(&self, vm: &mut Vm<Db<'a, 'y, V>>, tx: TxIndex) -> Attempt {
+        attempt(self.input, vm, tx)
+    }
+
+    /// A fiber for the next transaction, if suspending can pay and the bound allows one.
+    fn take_fiber(&self) -> Option<Fiber<'a, Attempt>> {
+        let useful = match self.plan.suspension {
+            Suspension::Never => false,
+            Suspension::Always => true,
+            Suspension::WhenUseful => self.contended.load(Ordering::Relaxed) || self.shared.parent.view.may_pend(),
+        };
+        if !useful {
+            return None;
+        }
+        if let Some(fiber) = self.fibers.lock().pop() {
+            return Some(fiber);
+        }
+        if self.fiber_count.fetch_add(1, Ordering::SeqCst) as usize >= self.plan.fibers_max {
+            self.fiber_count.fetch_sub(1, Ordering::SeqCst);
+            return None;
+        }
+        let recycled = self.stacks.lock().pop();
+        let stack = match recycled.map_or_else(|| DefaultStack::new(STACK_BYTES), Ok) {
+            Ok(stack) => stack,
+            Err(_) => {
+                // No address space for another stack: the direct path needs none.
+                self.fiber_count.fetch_sub(1, Ordering::SeqCst);
+                return None;
+            }
+        };
+        let (shared, input, cfg, block) = (self.shared, self.input, self.cfg.clone(), self.block.clone());
+        Some(Fiber::new(stack, move |yielder, mut command| {
+            let mut vm = Vm::new(SpeculativeDb::new(shared, Gate::Fiber(yielder)), cfg, block);
+            loop {
+                let attempt = match command {
+                    In::Run(tx) => attempt(input, &mut vm, tx),
+                    In::Go | In::Cancel => Attempt::Cancelled,
+                    In::Quit => return,
+                };
+                command = yielder.suspend(Out::Over(attempt));
+            }
+        }))
+    }
+
+    /// Lets a fiber go on, and takes care of what comes of it.
+    fn drive(
+        &self,
+        mut fiber: Fiber<'a, Attempt>,
+        tx: TxIndex,
+        command: In,
+        incarnation: Incarnation,
+        trace: &mut Trace,
+    ) -> Event {
+        match fiber.step(command) {
+            Out::Over(attempt) => {
+                self.fibers.lock().push(fiber);
+                self.settle(tx, incarnation, attempt, trace)
+            }
+            Out::Waits(wait) => {
+                trace.end(tx, incarnation, Ran::Suspended(wait));
+                self.contended.store(true, Ordering::Relaxed);
+                // The fiber must be in its place before anyone can be told to resume it.
+                self.cells[tx.pos()].lock().fiber = Some(fiber);
+                if let Wait::Ticket(ticket) = wait {
+                    return self.desk.suspend_on_ticket(tx, || self.poll(tx, ticket));
+                }
+                Event::Suspended { tx, on: wait_for(wait) }
+            }
+            Out::Ended => unreachable!("a fiber ends only when told to quit"),
+        }
+    }
+
+    fn poll(&self, tx: TxIndex, ticket: motet_types::Ticket) -> bool {
+        self.shared.parent.view.poll_ticket(ticket, &Desk::waker(&self.desk, tx)).is_ready()
+    }
+
+    /// Takes in what an attempt gave.
+    fn settle(&self, tx: TxIndex, incarnation: Incarnation, attempt: Attempt, trace: &mut Trace) -> Event {
+        let mut cell = self.cells[tx.pos()].lock();
+        match attempt {
+            Attempt::Executed(outcome) => {
+                let gas = outcome.0.result.tx_gas_used();
+                let mut suspects = Vec::new();
+                match &self.shared.source {
+                    Source::Memory(memory) => memory.publish(tx, &outcome.0.state, &mut cell.written, &mut suspects),
+                    Source::List(list) => {
+                        cell.mismatch = list.check(tx, &outcome.0, self.shared.beneficiary).map(Box::new)
+                    }
+                }
+                cell.outcome = Some(outcome);
+                drop(cell);
+                self.doom(&suspects);
+                trace.end(tx, incarnation, Ran::Executed { gas });
+                Event::Executed { tx, gas, suspects }
+            }
+            Attempt::Deferred => {
+                cell.outcome = None;
+                // Whoever waits for its writes would wait for nothing: it writes when the cursor runs it.
+                if let Source::Memory(memory) = &self.shared.source {
+                    memory.withdraw_all(tx, &mut cell.written);
+                }
+                trace.end(tx, incarnation, Ran::Deferred);
+                Event::Deferred { tx }
+            }
+            Attempt::Unlisted(mismatch) => {
+                cell.outcome = None;
+                cell.mismatch = Some(mismatch);
+                trace.end(tx, incarnation, Ran::Deferred);
+                Event::Deferred { tx }
+            }
+            Attempt::Blocked(wait) => {
+                trace.end(tx, incarnation, Ran::Blocked(wait));
+                Event::Blocked { tx, on: wait_for(wait) }
+            }
+            Attempt::Cancelled => {
+                trace.end(tx, incarnation, Ran::Cancelled);
+                Event::Cancelled { tx }
+            }
+        }
+    }
+
+    fn doom(&self, suspects: &[TxIndex]) {
+        for tx in suspects {
+            self.shared.doomed[tx.pos()].store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn halt(&self) {
+        self.shared.halted.store(true, Ordering::SeqCst);
+        self.desk.halt();
+    }
+
+    fn finish(self) -> (Result<InOrder<'a, V>, ExecError>, Log) {
+        // Suspended transactions of an abandoned block end here, before anything they borrow.
+        for cell in self.cells {
+            drop(cell.into_inner().fiber);
+        }
+        let mut stacks = self.stacks.lock();
+        for fiber in self.fibers.into_inner() {
+            if let Some(stack) = fiber.into_stack().filter(|_| stacks.len() < self.plan.fibers_max) {
+                stacks.push(stack);
+            }
+        }
+        drop(stacks);
+        let log = Log { counts: self.desk.counts(), trace: self.trace.into_inner() };
+        let result = match self.error.into_inner() {
+            Some(error) => Err(error),
+            None => Ok(self.order.into_inner()),
+        };
+        (result, log)
+    }
+}
+
+fn attempt<V: StateView + ?Sized>(input: &BlockInput<'_>, vm: &mut Vm<Db<'_, '_, V>>, tx: TxIndex) -> Attempt {
+    let envelope = &input.block.transactions()[tx.pos()];
+    let authorities = input.block.authorities[tx.pos()].iter().flatten().copied();
+    vm.db().begin(tx, input.block.senders[tx.pos()], envelope.nonce(), authorities);
+    match vm.transact(tx_env(input.block, tx), FeePolicy::Apart) {
+        Ok(executed) => Attempt::Executed(Box::new((executed, vm.db().take_observations()))),
+        Err(VmError::Invalid(_)) | Err(VmError::Stopped(Stop::View(_))) => Attempt::Deferred,
+        Err(VmError::Stopped(Stop::Unlisted(mismatch))) => Attempt::Unlisted(mismatch),
+        Err(VmError::Stopped(Stop::Blocked)) => match vm.db().take_blocked() {
+            Some(wait) => Attempt::Blocked(wait),
+            None => unreachable!("a read that blocks says on what"),
+        },
+        Err(VmError::Stopped(Stop::Cancelled)) => Attempt::Cancelled,
+    }
+}
+
+fn wait_for(wait: Wait) -> WaitFor {
+    match wait {
+        Wait::Writer(writer) => WaitFor::Tx(writer),
+        Wait::Turn => WaitFor::Turn,
+        Wait::Ticket(_) => WaitFor::Ticket,
+    }
+}

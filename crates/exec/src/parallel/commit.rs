@@ -1,0 +1,147 @@
+//! Taking transactions into the ledger, in order.
+
+use super::Run;
+use crate::error::ExecError;
+use crate::error::InvalidBlock;
+use crate::in_order::{InOrder, journal_account};
+use crate::report::{Ran, Trace};
+use crate::scheduler::Event;
+use crate::speculate::{Observations, Source};
+use crate::stop::Stop;
+use crate::validate::{Conflict, Field, Terms, validate};
+use crate::vm::{Database, Executed};
+use alloy_consensus::Transaction as _;
+use alloy_primitives::Address;
+use motet_types::{Fork, Incarnation, StateView, TxIndex};
+use std::ops::Range;
+
+impl<V: StateView + ?Sized> Run<'_, V> {
+    /// Commits `range`. What does not hold is run again, here and in order.
+    pub(super) fn commit(&self, range: Range<u32>, in_order: bool, trace: &mut Trace) -> Result<Event, ExecError> {
+        let mut order = self.order.lock();
+        let (mut gas, mut wasted_gas, mut redone, mut suspects) = (0, 0, 0, Vec::new());
+        for tx in range.clone().map(TxIndex) {
+            let mut cell = self.cells[tx.pos()].lock();
+            let (outcome, mismatch) = (cell.outcome.take(), cell.mismatch.take());
+            let written = std::mem::take(&mut cell.written);
+            drop(cell);
+            order.admit(tx)?;
+            let listed = matches!(self.shared.source, Source::List(_));
+            if let Some(mismatch) = mismatch {
+                return Err(InvalidBlock::List(mismatch).into());
+            }
+            let memory = match &self.shared.source {
+                Source::Memory(memory) => Some(memory),
+                Source::List(_) => None,
+            };
+            let (fits, conflict) = match outcome {
+                Some(outcome) if !in_order => {
+                    let (mut executed, observations) = *outcome;
+                    gas += executed.result.tx_gas_used();
+                    match self.settle_state(&mut order, tx, listed, &mut executed, &observations)? {
+                        Ok(()) => (Some(executed), None),
+                        Err(conflict) => {
+                            wasted_gas += executed.result.tx_gas_used();
+                            redone += 1;
+                            (None, Some(conflict))
+                        }
+                    }
+                }
+                _ => (None, None),
+            };
+            let mut publish = |state: &crate::vm::EvmState| {
+                if let Some(memory) = memory {
+                    memory.commit(Some(tx), state, &written, &mut suspects);
+                }
+            };
+            match fits {
+                Some(executed) => {
+                    publish(&executed.state);
+                    order.commit(executed);
+                }
+                None => {
+                    if conflict.is_some() {
+                        self.contended.store(true, crate::sync::Ordering::Relaxed);
+                    }
+                    order.run_next_seen(publish)?;
+                    trace.end(tx, Incarnation::default(), Ran::InOrder { conflict });
+                    trace.begin();
+                }
+            }
+        }
+        drop(order);
+        trace.end_commit(range.clone());
+        suspects.retain(|tx| tx.0 >= range.end);
+        self.doom(&suspects);
+        Ok(Event::Committed { range, gas, wasted_gas, redone, suspects })
+    }
+
+    /// Checks an outcome against the ledger and completes it: balances rebased, the fee paid.
+    fn settle_state(
+        &self,
+        order: &mut InOrder<'_, V>,
+        tx: TxIndex,
+        listed: bool,
+        executed: &mut Executed,
+        observations: &Observations,
+    ) -> Result<Result<(), Conflict>, ExecError> {
+        let answer = if listed {
+            // The list's entries were checked against every lower transaction: its values are the ledger's.
+            Ok(())
+        } else {
+            validate(order.db(), &self.terms(tx), observations, &mut executed.state).map_err(view_error)?
+        };
+        match answer {
+            Ok(()) => self.pay_fee(order, executed),
+            Err(conflict) => Ok(Err(conflict)),
+        }
+    }
+
+    fn terms(&self, tx: TxIndex) -> Terms {
+        let rules = self.input.rules;
+        let envelope = &self.input.block.transactions()[tx.pos()];
+        // Amsterdam charges for creating the recipient's account; an authorization may look at it.
+        let looks_at_recipient = rules.is_active(Fork::Amsterdam) || envelope.authorization_list().is_some();
+        Terms {
+            sender: self.input.block.senders[tx.pos()],
+            recipient: envelope.to().filter(|_| !looks_at_recipient),
+            empty_accounts_exist: !rules.is_active(Fork::SpuriousDragon),
+        }
+    }
+
+    /// Pays the beneficiary as revm's own handler does: the account is loaded and touched whatever the fee,
+    /// and a sum past 2^256 pays nothing.
+    fn pay_fee(&self, order: &mut InOrder<'_, V>, executed: &mut Executed) -> Result<Result<(), Conflict>, ExecError> {
+        let beneficiary: Address = self.shared.beneficiary;
+        if !executed.state.contains_key(&beneficiary) {
+            let loaded = order.db().basic(beneficiary).map_err(view_error)?;
+            executed.state.insert(beneficiary, journal_account(loaded));
+        }
+        let Some(account) = executed.state.get_mut(&beneficiary) else { return Ok(Ok(())) };
+        if account.is_selfdestructed() && self.input.rules.is_active(Fork::Amsterdam) {
+            // EIP-8246 keeps an account that holds a balance: whether the fee counts is the journal's say.
+            return Ok(Err(Conflict::Account(beneficiary, Field::Balance)));
+        }
+        if let Some(balance) = account.info.balance.checked_add(executed.fee) {
+            account.info.balance = balance;
+        }
+        account.mark_touch();
+        let empty_accounts_exist = !self.input.rules.is_active(Fork::SpuriousDragon);
+        if empty_accounts_exist && account.is_empty() && !account.is_selfdestructed() && !account.is_created() {
+            // Before EIP-161 touching creates; revm says so by these flags when it ends a transaction.
+            if account.is_loaded_as_not_existing() {
+                account.mark_created();
+            } else {
+                account.unmark_touch();
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+fn view_error(stop: Stop) -> ExecError {
+    match stop {
+        Stop::View(error) => ExecError::View(*error),
+        other => unreachable!("the ledger is read in order: {other}"),
+    }
+}

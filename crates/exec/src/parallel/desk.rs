@@ -1,0 +1,90 @@
+//! The scheduler under a mutex, and the place where idle workers wait.
+
+use crate::scheduler::{Counts, Event, Scheduler, Task};
+use crate::sync::{Condvar, Mutex};
+use motet_types::TxIndex;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+/// Where workers get their tasks.
+///
+/// A worker waits only while the scheduler, asked under the lock, has nothing for it; whoever changes the
+/// scheduler notifies under the same lock. So no wake-up is lost: the predicate is always asked again.
+#[derive(Debug)]
+pub(super) struct Desk {
+    state: Mutex<State>,
+    work: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    scheduler: Scheduler,
+    waiting: u32,
+}
+
+impl Desk {
+    pub(super) fn new(scheduler: Scheduler) -> Self {
+        Self { state: Mutex::new(State { scheduler, waiting: 0 }), work: Condvar::default() }
+    }
+
+    /// Reports, and gets the next task; waits for one if need be.
+    pub(super) fn next(&self, event: Event) -> Task {
+        let mut state = self.state.lock();
+        let mut task = state.scheduler.step(event);
+        while task == Task::Wait {
+            state.waiting += 1;
+            state = self.work.wait(state);
+            state.waiting -= 1;
+            task = state.scheduler.step(Event::Idle);
+        }
+        self.notify(&state);
+        task
+    }
+
+    /// Says that a transaction waits for a read of the parent state. `is_ready` arms the read's waker.
+    ///
+    /// The report comes first, so that a wake-up that follows the arming finds the transaction waiting.
+    pub(super) fn suspend_on_ticket(&self, tx: TxIndex, is_ready: impl FnOnce() -> bool) -> Event {
+        self.state.lock().scheduler.report(Event::Suspended { tx, on: crate::scheduler::WaitFor::Ticket });
+        if is_ready() { Event::TicketReady { tx } } else { Event::Idle }
+    }
+
+    /// A waker that makes `tx` ready.
+    pub(super) fn waker(this: &Arc<Self>, tx: TxIndex) -> Waker {
+        Waker::from(Arc::new(Ticket { desk: Arc::clone(this), tx }))
+    }
+
+    /// Ends the block for all.
+    pub(super) fn halt(&self) {
+        let mut state = self.state.lock();
+        state.scheduler.halt();
+        self.work.notify_all();
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.state.lock().scheduler.counts()
+    }
+
+    fn notify(&self, state: &State) {
+        if state.waiting > 0 && state.scheduler.has_work() {
+            if state.scheduler.is_over() {
+                self.work.notify_all();
+            } else {
+                self.work.notify_one();
+            }
+        }
+    }
+}
+
+struct Ticket {
+    desk: Arc<Desk>,
+    tx: TxIndex,
+}
+
+impl Wake for Ticket {
+    fn wake(self: Arc<Self>) {
+        let mut state = self.desk.state.lock();
+        state.scheduler.report(Event::TicketReady { tx: self.tx });
+        self.desk.notify(&state);
+    }
+}

@@ -1,0 +1,432 @@
+//! Which transaction a worker takes next: a pure state machine.
+//!
+//! [`Scheduler::step`] takes what a worker reports and answers with what it shall do. It holds no lock,
+//! reads no clock and knows neither the EVM nor values: transactions are numbers. The same code runs under
+//! a mutex on real threads, under a model checker, on one seeded thread that drives any interleaving, and
+//! under a virtual clock.
+//!
+//! ```text
+//!          +------------------------- restart (suspect, stale) --------------------+
+//!          v                                                                       |
+//!  Fresh -> Running -> Executed ----------------------------------> Committing -> Committed
+//!             | ^        ^ suspect: restart                              (in order)
+//!             v |        |
+//!         Suspended   Deferred: cannot be judged ahead of its turn; runs in order at the cursor
+//! ```
+//!
+//! Invariants: transactions below `cursor` are committed, none above is; at most one worker commits; a
+//! transaction waits only for lower ones. So the lowest unfinished transaction is never blocked, and some
+//! worker always has something to do until the block ends.
+
+use motet_types::{Incarnation, TxIndex};
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+/// What a worker reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// It has nothing to report.
+    Idle,
+    /// A transaction ran to its end. `suspects` saw something else than what it wrote.
+    Executed { tx: TxIndex, gas: u64, suspects: Vec<TxIndex> },
+    /// A transaction is suspended at a read, on its own stack.
+    Suspended { tx: TxIndex, on: WaitFor },
+    /// A transaction met the same, but was given up: it starts again when what it waits for is there.
+    Blocked { tx: TxIndex, on: WaitFor },
+    /// A transaction was given up because it read stale values.
+    Cancelled { tx: TxIndex },
+    /// A transaction cannot be judged before its turn.
+    Deferred { tx: TxIndex },
+    /// Transactions are committed. `suspects` saw something else than what they wrote; of them,
+    /// `redone` did not pass and ran again in order, which wasted `wasted_gas`.
+    Committed { range: Range<u32>, gas: u64, wasted_gas: u64, redone: u32, suspects: Vec<TxIndex> },
+    /// A read of the parent state for this transaction is complete.
+    TicketReady { tx: TxIndex },
+}
+
+/// What a transaction waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum WaitFor {
+    /// The end of a lower transaction.
+    Tx(TxIndex),
+    /// Everything below.
+    Turn,
+    /// A read of the parent state.
+    Ticket,
+}
+
+/// What a worker shall do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Start a transaction.
+    Execute { tx: TxIndex, incarnation: Incarnation },
+    /// Go on with a suspended one.
+    Resume { tx: TxIndex },
+    /// Commit transactions, in order. The first may have to be run now (`in_order`).
+    Commit { range: Range<u32>, in_order: bool },
+    /// Nothing now; ask again when woken.
+    Wait,
+    /// The block is done, or given up.
+    Done,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Fresh,
+    Running,
+    /// Suspended, or blocked and to be started again.
+    Waiting {
+        on: WaitFor,
+        suspended: bool,
+    },
+    Ready {
+        suspended: bool,
+    },
+    Executed,
+    Deferred,
+    Committing,
+    Committed,
+}
+
+/// How far speculation may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Transactions started ahead of the cursor.
+    pub(crate) lookahead: u32,
+    /// Wasted gas that is always forgiven.
+    pub(crate) waste_floor_gas: u64,
+    /// Beyond the floor, wasted gas may reach committed gas divided by this.
+    pub(crate) waste_divisor: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { lookahead: 1024, waste_floor_gas: 2_000_000, waste_divisor: 2 }
+    }
+}
+
+/// Counters of one block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Executions started, suspended ones counted once.
+    pub(crate) executions: u64,
+    /// Executions whose work was thrown away.
+    pub(crate) aborts: u64,
+    /// Suspensions.
+    pub(crate) suspensions: u64,
+    /// Whether waste passed its budget and the rest ran in order.
+    pub(crate) gave_up: bool,
+}
+
+/// The state machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Scheduler {
+    status: Vec<Status>,
+    incarnations: Vec<Incarnation>,
+    /// Set while a transaction runs on values known to be stale.
+    stale: Vec<bool>,
+    gas: Vec<u64>,
+    /// The order of first starts, and how far it has come.
+    order: Vec<TxIndex>,
+    next_fresh: usize,
+    cursor: u32,
+    committing: bool,
+    ready: BTreeSet<TxIndex>,
+    /// (waited for, waiting).
+    waiters: BTreeSet<(TxIndex, TxIndex)>,
+    limits: Limits,
+    counts: Counts,
+    wasted_gas: u64,
+    committed_gas: u64,
+    speculating: bool,
+    halted: bool,
+}
+
+impl Scheduler {
+    /// A block of `tx_count` transactions, first started in `order`.
+    ///
+    /// # Panics
+    /// When `order` is not a permutation of the block.
+    pub(crate) fn new(tx_count: usize, order: Vec<TxIndex>, limits: Limits) -> Self {
+        assert_eq!(order.len(), tx_count, "every transaction starts once");
+        Self {
+            status: vec![Status::Fresh; tx_count],
+            incarnations: vec![Incarnation::default(); tx_count],
+            stale: vec![false; tx_count],
+            gas: vec![0; tx_count],
+            order,
+            next_fresh: 0,
+            cursor: 0,
+            committing: false,
+            ready: BTreeSet::new(),
+            waiters: BTreeSet::new(),
+            limits,
+            counts: Counts::default(),
+            wasted_gas: 0,
+            committed_gas: 0,
+            speculating: true,
+            halted: false,
+        }
+    }
+
+    /// Takes a worker's report and gives it its next task.
+    pub(crate) fn step(&mut self, event: Event) -> Task {
+        self.report(event);
+        self.next()
+    }
+
+    /// Ends the block early: every worker is done.
+    pub(crate) fn halt(&mut self) {
+        self.halted = true;
+    }
+
+    /// Counters so far.
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Transactions committed.
+    pub(crate) fn cursor(&self) -> u32 {
+        self.cursor
+    }
+
+    /// Whether another worker would find something to do, or has to leave.
+    pub(crate) fn has_work(&self) -> bool {
+        self.finished() || self.can_commit() || self.next_ready().is_some() || self.fresh().is_some()
+    }
+
+    /// Whether the block is done or given up.
+    pub(crate) fn is_over(&self) -> bool {
+        self.finished()
+    }
+
+    fn finished(&self) -> bool {
+        self.halted || self.cursor as usize == self.status.len()
+    }
+
+    /// Takes a worker's report.
+    pub(crate) fn report(&mut self, event: Event) {
+        match event {
+            Event::Idle => {}
+            Event::Executed { tx, gas, suspects } => {
+                self.gas[tx.pos()] = gas;
+                if self.status[tx.pos()] == Status::Running {
+                    self.status[tx.pos()] = Status::Executed;
+                    if self.stale[tx.pos()] {
+                        self.restart(tx);
+                    }
+                }
+                self.wake(tx);
+                self.suspect(suspects);
+            }
+            Event::Suspended { tx, on } => {
+                self.counts.suspensions += 1;
+                self.wait(tx, on, true);
+            }
+            Event::Blocked { tx, on } => {
+                self.counts.aborts += 1;
+                self.next_incarnation(tx);
+                self.wait(tx, on, false);
+            }
+            Event::Cancelled { tx } => {
+                if self.status[tx.pos()] == Status::Running {
+                    self.status[tx.pos()] = Status::Executed;
+                    self.restart(tx);
+                }
+            }
+            Event::Deferred { tx } => {
+                self.status[tx.pos()] = Status::Deferred;
+                self.wake(tx);
+            }
+            Event::Committed { range, gas, wasted_gas, redone, suspects } => {
+                self.committing = false;
+                self.committed_gas += gas;
+                self.waste(wasted_gas);
+                self.counts.aborts += u64::from(redone);
+                self.counts.executions += u64::from(redone);
+                for tx in range.clone() {
+                    self.status[tx as usize] = Status::Committed;
+                    self.wake(TxIndex(tx));
+                }
+                self.cursor = range.end;
+                self.wake_turn();
+                self.suspect(suspects);
+            }
+            Event::TicketReady { tx } => {
+                if let Status::Waiting { on: WaitFor::Ticket, suspended } = self.status[tx.pos()] {
+                    self.make_ready(tx, suspended);
+                }
+            }
+        }
+    }
+
+    fn next(&mut self) -> Task {
+        if self.finished() {
+            return Task::Done;
+        }
+        if self.can_commit() {
+            return self.start_commit();
+        }
+        if let Some(tx) = self.next_ready() {
+            self.ready.remove(&tx);
+            let Status::Ready { suspended } = self.status[tx.pos()] else {
+                unreachable!("transaction {tx} is in the ready set as {:?}", self.status[tx.pos()])
+            };
+            self.status[tx.pos()] = Status::Running;
+            if suspended {
+                return Task::Resume { tx };
+            }
+            return self.start(tx);
+        }
+        match self.fresh() {
+            Some(at) => {
+                let tx = self.order[at];
+                self.status[tx.pos()] = Status::Running;
+                while self.order.get(self.next_fresh).is_some_and(|tx| self.status[tx.pos()] != Status::Fresh) {
+                    self.next_fresh += 1;
+                }
+                self.start(tx)
+            }
+            None => Task::Wait,
+        }
+    }
+
+    fn start(&mut self, tx: TxIndex) -> Task {
+        self.stale[tx.pos()] = false;
+        self.counts.executions += 1;
+        Task::Execute { tx, incarnation: self.incarnations[tx.pos()] }
+    }
+
+    /// The lowest transaction to resume or restart. Restarts end with speculation: the cursor runs them.
+    fn next_ready(&self) -> Option<TxIndex> {
+        self.ready
+            .iter()
+            .find(|tx| self.speculating || self.status[tx.pos()] == Status::Ready { suspended: true })
+            .copied()
+    }
+
+    /// The next transaction to start for the first time, if one may start now.
+    ///
+    /// Some fresh transaction is below the horizon whenever the cursor's own is fresh, in any order.
+    fn fresh(&self) -> Option<usize> {
+        if !self.speculating {
+            return None;
+        }
+        let horizon = self.cursor.saturating_add(self.limits.lookahead);
+        (self.next_fresh..self.order.len())
+            .find(|at| self.order[*at].0 < horizon && self.status[self.order[*at].pos()] == Status::Fresh)
+    }
+
+    fn can_commit(&self) -> bool {
+        !self.committing
+            && match self.status.get(self.cursor as usize) {
+                Some(Status::Executed | Status::Deferred) => true,
+                Some(Status::Fresh | Status::Ready { suspended: false }) => !self.speculating,
+                _ => false,
+            }
+    }
+
+    fn start_commit(&mut self) -> Task {
+        self.committing = true;
+        let first = self.cursor;
+        if self.status[first as usize] != Status::Executed {
+            self.ready.remove(&TxIndex(first));
+            self.status[first as usize] = Status::Committing;
+            self.counts.executions += 1;
+            return Task::Commit { range: first..first + 1, in_order: true };
+        }
+        let mut end = first;
+        while let Some(Status::Executed) = self.status.get(end as usize) {
+            self.status[end as usize] = Status::Committing;
+            end += 1;
+        }
+        Task::Commit { range: first..end, in_order: false }
+    }
+
+    fn wait(&mut self, tx: TxIndex, on: WaitFor, suspended: bool) {
+        if self.stale[tx.pos()] && !suspended {
+            return self.make_ready(tx, false);
+        }
+        let over = match on {
+            WaitFor::Tx(lower) => {
+                assert!(lower < tx, "transaction {tx} waits for {lower}, which is not below it");
+                matches!(
+                    self.status[lower.pos()],
+                    Status::Executed | Status::Deferred | Status::Committing | Status::Committed
+                )
+            }
+            WaitFor::Turn => self.cursor == tx.0,
+            WaitFor::Ticket => false,
+        };
+        if over {
+            return self.make_ready(tx, suspended);
+        }
+        self.status[tx.pos()] = Status::Waiting { on, suspended };
+        if let WaitFor::Tx(lower) = on {
+            self.waiters.insert((lower, tx));
+        }
+    }
+
+    fn make_ready(&mut self, tx: TxIndex, suspended: bool) {
+        self.status[tx.pos()] = Status::Ready { suspended };
+        self.ready.insert(tx);
+    }
+
+    /// Wakes whoever waits for `tx`, whether or not it wrote what they wait for.
+    fn wake(&mut self, tx: TxIndex) {
+        while let Some((_, waiting)) = self.waiters.range((tx, TxIndex(0))..=(tx, TxIndex(u32::MAX))).next().copied() {
+            self.waiters.remove(&(tx, waiting));
+            if let Status::Waiting { on: WaitFor::Tx(lower), suspended } = self.status[waiting.pos()]
+                && lower == tx
+            {
+                self.make_ready(waiting, suspended);
+            }
+        }
+    }
+
+    fn wake_turn(&mut self) {
+        let tx = TxIndex(self.cursor);
+        if let Some(Status::Waiting { on: WaitFor::Turn, suspended }) = self.status.get(tx.pos()).copied() {
+            self.make_ready(tx, suspended);
+        }
+    }
+
+    fn suspect(&mut self, suspects: Vec<TxIndex>) {
+        for tx in suspects {
+            match self.status[tx.pos()] {
+                Status::Executed => self.restart(tx),
+                Status::Running | Status::Waiting { .. } | Status::Ready { suspended: true } => {
+                    self.stale[tx.pos()] = true;
+                    // A suspended one finds out at its next read; it must get there.
+                    if let Status::Waiting { on, suspended: true } = self.status[tx.pos()]
+                        && on != WaitFor::Ticket
+                    {
+                        self.make_ready(tx, true);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Throws the work of an executed transaction away.
+    fn restart(&mut self, tx: TxIndex) {
+        self.counts.aborts += 1;
+        self.waste(self.gas[tx.pos()]);
+        self.next_incarnation(tx);
+        self.make_ready(tx, false);
+    }
+
+    fn next_incarnation(&mut self, tx: TxIndex) {
+        self.incarnations[tx.pos()] = self.incarnations[tx.pos()].next();
+    }
+
+    fn waste(&mut self, gas: u64) {
+        self.wasted_gas += gas;
+        let budget = self.limits.waste_floor_gas + self.committed_gas / self.limits.waste_divisor;
+        if self.wasted_gas > budget && self.speculating {
+            self.speculating = false;
+            self.counts.gave_up = true;
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! Running a transaction ahead of its turn.
+//!
+//! [`SpeculativeDb`] answers the EVM from the multi-version memory, else from the parent state, and notes
+//! what the transaction depends on beyond the accounts and slots that the EVM keeps anyway
+//! ([`Observations`]). `validate` compares all of it with the ledger once everything below is final.
+
+use crate::executor::BlockInput;
+use crate::fiber::Gate;
+use crate::list_index::ListIndex;
+use crate::mv_memory::{Lookup, MvMemory, Origin, SeenAccount};
+use crate::parallel::Attempt;
+use crate::parent::{Parent, info, wrong_kind};
+use crate::stop::Stop;
+use crate::sync::{AtomicBool, Ordering};
+use crate::vm::{AccountInfo, Bytecode, Database, EvmState, VmDb};
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
+use motet_types::{Account, Location, Read, StateView, TxIndex, Value};
+
+/// What a transaction waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// A lower transaction that is expected to write what is read.
+    Writer(TxIndex),
+    /// Everything below: the location is written by all.
+    Turn,
+    /// A read of the parent state under way.
+    Ticket(motet_types::Ticket),
+}
+
+/// What a transaction depends on, besides what its [`Executed::state`] shows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Observations {
+    /// Start balances that give the same behaviour: from, to.
+    pub(crate) balances: Vec<(Address, U256, U256)>,
+    /// Accounts whose nonce was looked at without being changed.
+    pub(crate) nonces: Vec<Address>,
+    /// Accounts that a transaction of this block is thought to have changed.
+    pub(crate) accounts_from_block: Vec<Address>,
+    /// Slots whose value came from a transaction of this block.
+    pub(crate) slots_from_block: Vec<(Address, U256)>,
+}
+
+impl Observations {
+    fn clear(&mut self) {
+        self.balances.clear();
+        self.nonces.clear();
+        self.accounts_from_block.clear();
+        self.slots_from_block.clear();
+    }
+
+    fn narrow(&mut self, address: Address, from: U256, to: U256) {
+        match self.balances.iter_mut().find(|entry| entry.0 == address) {
+            Some(entry) => {
+                entry.1 = entry.1.max(from);
+                entry.2 = entry.2.min(to);
+            }
+            None => self.balances.push((address, from, to)),
+        }
+    }
+}
+
+/// What a transaction that runs ahead reads from.
+pub(crate) enum Source<'a> {
+    /// Guesses: the writes of other transactions so far.
+    Memory(MvMemory),
+    /// An access list, with the parent state beneath.
+    List(&'a ListIndex<'a>),
+}
+
+/// What all speculative executions of a block share.
+pub(crate) struct Shared<'a, V: ?Sized> {
+    pub(crate) parent: Parent<'a, V>,
+    pub(crate) source: Source<'a>,
+    pub(crate) beneficiary: Address,
+    /// Transactions known to read stale values: they stop at their next read.
+    pub(crate) doomed: Vec<AtomicBool>,
+    /// The block is over, one way or the other: everything stops at its next read.
+    pub(crate) halted: AtomicBool,
+}
+
+impl<'a, V: StateView + ?Sized> Shared<'a, V> {
+    pub(crate) fn new(parent: Parent<'a, V>, input: &BlockInput<'_>, list: Option<&'a ListIndex<'a>>) -> Self {
+        Self {
+            parent,
+            source: list.map_or_else(|| Source::Memory(MvMemory::new()), Source::List),
+            beneficiary: input.block.header().beneficiary,
+            doomed: (0..input.block.tx_count()).map(|_| AtomicBool::new(false)).collect(),
+            halted: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes in what happened before the transactions.
+    pub(crate) fn opened(&self, state: &EvmState) {
+        if let Source::Memory(memory) = &self.source {
+            memory.commit(None, state, &[], &mut Vec::new());
+        }
+    }
+}
+
+/// The state as one transaction sees it ahead of its turn.
+#[allow(missing_debug_implementations)]
+pub(crate) struct SpeculativeDb<'a, 'y, V: ?Sized> {
+    shared: &'a Shared<'a, V>,
+    gate: Gate<'y, Attempt>,
+    tx: TxIndex,
+    sender: Address,
+    sender_nonce: u64,
+    /// The balance that is about to be observed.
+    exact: Option<Address>,
+    observations: Observations,
+    /// What stopped the transaction, when it was stopped for good.
+    blocked: Option<Wait>,
+}
+
+impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
+    pub(crate) fn new(shared: &'a Shared<'a, V>, gate: Gate<'y, Attempt>) -> Self {
+        Self {
+            shared,
+            gate,
+            tx: TxIndex(0),
+            sender: Address::ZERO,
+            sender_nonce: 0,
+            exact: None,
+            observations: Observations::default(),
+            blocked: None,
+        }
+    }
+
+    /// Makes ready for a transaction. The sender's nonce is taken to be the transaction's: anything else
+    /// would make the block invalid, and is found out at commit.
+    pub(crate) fn begin(
+        &mut self,
+        tx: TxIndex,
+        sender: Address,
+        nonce: u64,
+        authorities: impl Iterator<Item = Address>,
+    ) {
+        self.tx = tx;
+        self.sender = sender;
+        self.sender_nonce = nonce;
+        self.exact = None;
+        self.blocked = None;
+        self.observations.clear();
+        self.observations.nonces.extend(authorities);
+    }
+
+    /// What the transaction that just ended depends on.
+    pub(crate) fn take_observations(&mut self) -> Observations {
+        std::mem::take(&mut self.observations)
+    }
+
+    /// What the transaction that was just stopped waits for.
+    pub(crate) fn take_blocked(&mut self) -> Option<Wait> {
+        self.blocked.take()
+    }
+
+    /// The one place where a transaction waits. Nothing is locked or borrowed here.
+    fn wait(&mut self, wait: Wait) -> Result<(), Stop> {
+        match self.gate.wait(wait) {
+            Ok(()) => self.check(),
+            Err(stop) => {
+                self.blocked = Some(wait);
+                Err(stop)
+            }
+        }
+    }
+
+    #[inline]
+    fn check(&self) -> Result<(), Stop> {
+        let doomed = self.shared.doomed[self.tx.pos()].load(Ordering::Relaxed);
+        if doomed || self.shared.halted.load(Ordering::Relaxed) { Err(Stop::Cancelled) } else { Ok(()) }
+    }
+
+    fn parent_read(&mut self, location: Location) -> Result<Value, Stop> {
+        loop {
+            match self.shared.parent.view.read(location)? {
+                Read::Ready(value) => return Ok(value),
+                Read::Pending(ticket) if self.gate.can_suspend() => self.wait(Wait::Ticket(ticket))?,
+                Read::Pending(_) => return Ok(crate::parent::read_waiting(self.shared.parent.view, location)?),
+            }
+        }
+    }
+
+    fn parent_account(&mut self, address: Address) -> Result<Option<Account>, Stop> {
+        let location = Location::Account(address);
+        match self.parent_read(location)? {
+            Value::Account(account) => Ok(account),
+            _ => Err(wrong_kind(location)),
+        }
+    }
+
+    fn parent_slot(&mut self, address: Address, slot: U256) -> Result<U256, Stop> {
+        let location = Location::Slot(address, slot);
+        match self.parent_read(location)? {
+            Value::Slot(value) => Ok(value),
+            _ => Err(wrong_kind(location)),
+        }
+    }
+
+    /// An account from the memory.
+    fn guessed_account(&mut self, memory: &MvMemory, address: Address) -> Result<Option<AccountInfo>, Stop> {
+        let exact = self.exact == Some(address);
+        if exact && address == self.shared.beneficiary {
+            // Every transaction pays the beneficiary: its balance is known when all below are done.
+            self.wait(Wait::Turn)?;
+        }
+        let (SeenAccount { account, code }, origin) = loop {
+            match memory.account(self.tx, &address, exact) {
+                Lookup::Value(seen, origin) => break (seen, origin),
+                Lookup::Estimate(writer) => self.wait(Wait::Writer(writer))?,
+                Lookup::Unknown => {
+                    let account = self.parent_account(address)?;
+                    memory.load_account(address, account);
+                }
+            }
+        };
+        if origin == Origin::Block {
+            self.observations.accounts_from_block.push(address);
+        }
+        let account = match account {
+            _ if address != self.sender => account,
+            None if self.sender_nonce == 0 => None,
+            known => Some(Account { nonce: self.sender_nonce, ..known.unwrap_or_default() }),
+        };
+        if exact {
+            self.exact = None;
+            let balance = account.unwrap_or_default().balance;
+            self.observations.narrow(address, balance, balance);
+        }
+        let Some(account) = account else { return Ok(None) };
+        let code = match code {
+            _ if account.code_hash == KECCAK256_EMPTY => Bytecode::default(),
+            Some(code) => code,
+            None => {
+                let code = self.code_by_hash(account.code_hash)?;
+                memory.keep_code(&address, &account.code_hash, &code);
+                code
+            }
+        };
+        Ok(Some(info(account, Some(code))))
+    }
+
+    /// An account from the list.
+    fn listed_account(&mut self, list: &ListIndex<'_>, address: Address) -> Result<Option<AccountInfo>, Stop> {
+        let listed = list.account(self.tx, address).map_err(|mismatch| Stop::Unlisted(Box::new(mismatch)))?;
+        let parent = self.parent_account(address)?;
+        let (account, code) = listed.before(self.tx, parent);
+        let Some(account) = account else { return Ok(None) };
+        let code = match code {
+            _ if account.code_hash == KECCAK256_EMPTY => Bytecode::default(),
+            Some(code) => code,
+            None => self.code_by_hash(account.code_hash)?,
+        };
+        Ok(Some(info(account, Some(code))))
+    }
+
+    fn guessed_slot(&mut self, memory: &MvMemory, address: Address, slot: U256) -> Result<U256, Stop> {
+        loop {
+            match memory.slot(self.tx, address, slot) {
+                Lookup::Value(value, Origin::Parent) => return Ok(value),
+                Lookup::Value(value, Origin::Block) => {
+                    self.observations.slots_from_block.push((address, slot));
+                    return Ok(value);
+                }
+                Lookup::Estimate(writer) => self.wait(Wait::Writer(writer))?,
+                Lookup::Unknown => {
+                    let value = self.parent_slot(address, slot)?;
+                    memory.load_slot(address, slot, value);
+                }
+            }
+        }
+    }
+
+    fn listed_slot(&mut self, list: &ListIndex<'_>, address: Address, slot: U256) -> Result<U256, Stop> {
+        let value = list.account(self.tx, address).and_then(|listed| listed.slot(self.tx, slot));
+        match value.map_err(|mismatch| Stop::Unlisted(Box::new(mismatch)))? {
+            Some(value) => Ok(value),
+            None => self.parent_slot(address, slot),
+        }
+    }
+}
+
+impl<V: StateView + ?Sized> Database for SpeculativeDb<'_, '_, V> {
+    type Error = Stop;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Stop> {
+        self.check()?;
+        let shared = self.shared;
+        match &shared.source {
+            Source::Memory(memory) => self.guessed_account(memory, address),
+            Source::List(list) => self.listed_account(list, address),
+        }
+    }
+
+    fn code_by_hash(&mut self, hash: B256) -> Result<Bytecode, Stop> {
+        if hash == KECCAK256_EMPTY {
+            return Ok(Bytecode::default());
+        }
+        if let Some(code) = self.shared.parent.codes.get(&hash) {
+            return Ok(code);
+        }
+        let location = Location::Code(hash);
+        match self.parent_read(location)? {
+            Value::Code(code) => Ok(self.shared.parent.codes.insert(hash, code)),
+            _ => Err(wrong_kind(location)),
+        }
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Stop> {
+        self.check()?;
+        let shared = self.shared;
+        match &shared.source {
+            Source::Memory(memory) => self.guessed_slot(memory, address, slot),
+            Source::List(list) => self.listed_slot(list, address, slot),
+        }
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, Stop> {
+        self.check()?;
+        let location = Location::BlockHash(number);
+        match self.parent_read(location)? {
+            Value::BlockHash(hash) => Ok(hash),
+            _ => Err(wrong_kind(location)),
+        }
+    }
+}
+
+impl<V: StateView + ?Sized> VmDb for SpeculativeDb<'_, '_, V> {
+    const OBSERVES: bool = true;
+
+    fn balance_observed(&mut self, address: Address, start: Option<U256>) {
+        match start {
+            Some(balance) => {
+                self.observations.narrow(address, balance, balance);
+                if let Source::Memory(memory) = &self.shared.source {
+                    memory.balance_observed(self.tx, &address, balance);
+                }
+            }
+            None => self.exact = Some(address),
+        }
+    }
+
+    fn nonce_observed(&mut self, address: Address) {
+        self.observations.nonces.push(address);
+    }
+
+    fn balance_at_least(&mut self, address: Address, at_least: U256) {
+        self.observations.narrow(address, at_least, U256::MAX);
+    }
+
+    fn balance_at_most(&mut self, address: Address, at_most: U256) {
+        self.observations.narrow(address, U256::ZERO, at_most);
+    }
+}

@@ -1,0 +1,106 @@
+//! Gas admission and receipts, in the order of the block.
+
+use crate::executor::BlockInput;
+use crate::vm::ExecutionResult;
+use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, ReceiptWithBloom, Transaction as _};
+use alloy_eips::eip7685::Requests;
+use alloy_eips::eip7825::MAX_TX_GAS_LIMIT_OSAKA;
+use alloy_primitives::{B256, Bloom};
+use motet_types::{BlockOutcome, BlockRecord, Fork, GasUsed, StateDiff, TxError, TxIndex};
+
+/// Gas and receipts of the transactions so far.
+#[derive(Debug)]
+pub(crate) struct Tally<'a> {
+    input: &'a BlockInput<'a>,
+    gas: GasUsed,
+    logs_bloom: Bloom,
+    receipts: Vec<ReceiptEnvelope>,
+}
+
+impl<'a> Tally<'a> {
+    pub(crate) fn new(input: &'a BlockInput<'a>) -> Self {
+        let receipts = Vec::with_capacity(input.block.tx_count());
+        Self { input, gas: GasUsed::default(), logs_bloom: Bloom::ZERO, receipts }
+    }
+
+    /// How many transactions are in.
+    pub(crate) fn tx_count(&self) -> usize {
+        self.receipts.len()
+    }
+
+    pub(crate) fn receipts(&self) -> &[ReceiptEnvelope] {
+        &self.receipts
+    }
+
+    /// Whether the gas that is left admits transaction `index`.
+    ///
+    /// Yellow Paper, section 6: the gas limit must fit what is left. Amsterdam has two dimensions, each
+    /// with the block's gas limit as its budget (EIP-8037): the regular one counts the limit up to the
+    /// per-transaction cap (EIP-7825), the state one all of it.
+    pub(crate) fn admit(&self, index: TxIndex) -> Result<(), TxError> {
+        let tx = &self.input.block.transactions()[index.pos()];
+        let block_limit = self.input.block.header().gas_limit;
+        let limit = tx.gas_limit();
+        if self.input.rules.is_active(Fork::Amsterdam) {
+            fits(limit.min(MAX_TX_GAS_LIMIT_OSAKA), block_limit.saturating_sub(self.gas.regular))?;
+            fits(limit, block_limit.saturating_sub(self.gas.state))?;
+        } else {
+            fits(limit, block_limit.saturating_sub(self.gas.cumulative))?;
+        }
+        if let (Some(blob_gas), Some(params)) = (tx.blob_gas_used(), &self.input.rules.blob) {
+            let available = params.max_blob_gas_per_block().saturating_sub(self.gas.blob);
+            if blob_gas > available {
+                return Err(TxError::BlockBlobGasExceeded { blob_gas, available });
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the receipt of the next transaction. `state_root` is what a receipt carries before Byzantium.
+    pub(crate) fn receipt(&mut self, index: TxIndex, result: ExecutionResult, state_root: Option<B256>) {
+        let tx = &self.input.block.transactions()[index.pos()];
+        let gas = *result.gas();
+        self.gas.cumulative += gas.tx_gas_used();
+        if self.input.rules.is_active(Fork::Amsterdam) {
+            self.gas.regular += gas.block_regular_gas_used();
+            self.gas.state += gas.block_state_gas_used();
+            self.gas.header = self.gas.regular.max(self.gas.state);
+        } else {
+            self.gas.regular = self.gas.cumulative;
+            self.gas.header = self.gas.cumulative;
+        }
+        self.gas.blob += tx.blob_gas_used().unwrap_or_default();
+        let status = if self.input.rules.is_active(Fork::Byzantium) {
+            Eip658Value::Eip658(result.is_success())
+        } else {
+            Eip658Value::PostState(state_root.unwrap_or_default())
+        };
+        let receipt = Receipt { status, cumulative_gas_used: self.gas.cumulative, logs: result.into_logs() };
+        let receipt: ReceiptWithBloom<Receipt> = receipt.into();
+        self.logs_bloom |= receipt.logs_bloom;
+        self.receipts.push(ReceiptEnvelope::from_typed(tx.tx_type(), receipt));
+    }
+
+    /// The outcome of the block.
+    pub(crate) fn finish(
+        self,
+        diff: StateDiff,
+        record: BlockRecord,
+        requests: Requests,
+        system_calls_skipped: u32,
+    ) -> BlockOutcome {
+        BlockOutcome {
+            receipts: self.receipts,
+            gas: self.gas,
+            logs_bloom: self.logs_bloom,
+            requests,
+            diff,
+            record,
+            system_calls_skipped,
+        }
+    }
+}
+
+fn fits(gas_limit: u64, available: u64) -> Result<(), TxError> {
+    if gas_limit > available { Err(TxError::BlockGasExceeded { gas_limit, available }) } else { Ok(()) }
+}

@@ -1,0 +1,138 @@
+//! Telling the database which balances a transaction depends on.
+//!
+//! revm hands out whole accounts. Most transactions that load an account never look at its balance; they
+//! call its code. What can observe a balance is a short list: BALANCE and SELFBALANCE; SELFDESTRUCT, which
+//! moves all of it; a transfer, create or fee, which only asks whether there is enough; and a credit,
+//! which only asks whether the sum fits. Emptiness (EIP-161) is the database's own business: it sees
+//! every load.
+
+use super::{Database, VmContext};
+use crate::stop::Stop;
+use alloy_primitives::{Address, U256};
+use revm::bytecode::opcode;
+use revm::context_interface::context::ContextError;
+use revm::handler::instructions::EthInstructions;
+use revm::interpreter::interpreter::EthInterpreter;
+use revm::interpreter::interpreter_types::InputsTr;
+use revm::interpreter::{CallValue, FrameInput, Instruction, InstructionContext, InstructionExecResult, instructions};
+
+/// Balances from here on are treated as observed when they receive: sums could reach 2^256.
+const CREDIT_WATCH: U256 = U256::from_limbs([0, 0, 0, 1 << 63]);
+
+/// A database under a [`super::Vm`].
+///
+/// `start` is the balance that the database gave when the account was loaded in this transaction;
+/// `None` when it is not loaded yet.
+pub(crate) trait VmDb: Database<Error = Stop> {
+    /// Whether the notes below are wanted. When `false` they are never called and cost nothing.
+    const OBSERVES: bool;
+
+    /// The exact balance is about to be observed.
+    fn balance_observed(&mut self, address: Address, start: Option<U256>) {
+        let _ = (address, start);
+    }
+
+    /// The nonce was observed: a contract's address depends on it.
+    fn nonce_observed(&mut self, address: Address) {
+        let _ = address;
+    }
+
+    /// The transaction behaved as it does for any start balance of at least `at_least`.
+    fn balance_at_least(&mut self, address: Address, at_least: U256) {
+        let _ = (address, at_least);
+    }
+
+    /// The transaction behaved as it does for any start balance of at most `at_most`.
+    fn balance_at_most(&mut self, address: Address, at_most: U256) {
+        let _ = (address, at_most);
+    }
+}
+
+/// Start balance (as loaded) and present balance of an account in the journal.
+fn balances<D: VmDb>(ctx: &VmContext<D>, address: &Address) -> Option<(U256, U256)> {
+    let account = ctx.journaled_state.inner.state.get(address)?;
+    Some((account.original_info().balance, account.info.balance))
+}
+
+/// Notes that a payment of `amount` out of `payer`'s *start* balance was covered.
+pub(super) fn covered<D: VmDb>(ctx: &mut VmContext<D>, payer: Address, amount: U256) {
+    ctx.journaled_state.database.balance_at_least(payer, amount);
+}
+
+/// Notes what a new frame's transfer of value compares.
+pub(super) fn frame<D: VmDb>(ctx: &mut VmContext<D>, input: &FrameInput) -> Result<(), ContextError<Stop>> {
+    match input {
+        FrameInput::Call(call) => {
+            if let CallValue::Transfer(value) = call.value
+                && !value.is_zero()
+            {
+                paid(ctx, call.caller, value);
+                received(ctx, call.target_address, value);
+            }
+        }
+        FrameInput::Create(create) => {
+            ctx.journaled_state.database.nonce_observed(create.caller());
+            if !create.value().is_zero() {
+                paid(ctx, create.caller(), create.value());
+            }
+        }
+        FrameInput::Empty => {}
+    }
+    Ok(())
+}
+
+/// Notes the comparison of `value` with the payer's present balance, in terms of its start balance.
+fn paid<D: VmDb>(ctx: &mut VmContext<D>, payer: Address, value: U256) {
+    let Some((start, present)) = balances(ctx, &payer) else { return };
+    let db = &mut ctx.journaled_state.database;
+    match present.checked_sub(value) {
+        Some(slack) => db.balance_at_least(payer, start.saturating_sub(slack)),
+        None => db.balance_at_most(payer, start.saturating_add(value - present - U256::ONE)),
+    }
+}
+
+/// Notes a credit that comes near the end of 256 bits.
+fn received<D: VmDb>(ctx: &mut VmContext<D>, payee: Address, value: U256) {
+    let Some((start, present)) = balances(ctx, &payee) else { return };
+    if present.checked_add(value).is_none_or(|sum| sum >= CREDIT_WATCH) {
+        ctx.journaled_state.database.balance_observed(payee, Some(start));
+    }
+}
+
+/// Replaces the opcodes that observe a balance by ones that say so first.
+pub(super) fn install<D: VmDb>(table: &mut EthInstructions<EthInterpreter, VmContext<D>>) {
+    for (op, instruction) in [
+        (opcode::BALANCE, Instruction::new(balance::<D>)),
+        (opcode::SELFBALANCE, Instruction::new(self_balance::<D>)),
+        (opcode::SELFDESTRUCT, Instruction::new(self_destruct::<D>)),
+    ] {
+        table.instruction_table_mut()[op as usize] = instruction;
+    }
+}
+
+type Ctx<'a, D> = InstructionContext<'a, VmContext<D>, EthInterpreter>;
+
+fn observed<D: VmDb>(ctx: &mut VmContext<D>, address: Address) {
+    let start = balances(ctx, &address).map(|(start, _)| start);
+    ctx.journaled_state.database.balance_observed(address, start);
+}
+
+fn balance<D: VmDb>(ctx: Ctx<'_, D>) -> InstructionExecResult {
+    if let Some(top) = ctx.interpreter.stack.top() {
+        let address = Address::from_word((*top).into());
+        observed(ctx.host, address);
+    }
+    instructions::host::balance(ctx)
+}
+
+fn self_balance<D: VmDb>(ctx: Ctx<'_, D>) -> InstructionExecResult {
+    let address = ctx.interpreter.input.target_address();
+    observed(ctx.host, address);
+    instructions::host::selfbalance(ctx)
+}
+
+fn self_destruct<D: VmDb>(ctx: Ctx<'_, D>) -> InstructionExecResult {
+    let address = ctx.interpreter.input.target_address();
+    observed(ctx.host, address);
+    instructions::host::selfdestruct(ctx)
+}
