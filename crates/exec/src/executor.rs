@@ -5,7 +5,7 @@ use crate::error::InvalidBlock;
 use crate::in_order::InOrder;
 use crate::list_index::ListIndex;
 use crate::listed::first_difference;
-use crate::parallel::{self, Hints, Plan, Suspension};
+use crate::parallel::{self, Hints, Plan, Schedule, Suspension};
 use crate::parent::Parent;
 use crate::pool::Pool;
 use crate::report::TraceEvent;
@@ -115,6 +115,8 @@ pub trait CommitSink: Send {
 pub struct ExecutorConfig {
     /// Workers, the calling thread among them.
     pub workers: usize,
+    /// Who interleaves the workers.
+    pub schedule: Schedule,
     /// When transactions run on stacks of their own.
     pub suspension: Suspension,
     /// Bytes of stack that suspended transactions may take; one fiber's worth at least.
@@ -129,6 +131,7 @@ impl Default for ExecutorConfig {
     fn default() -> Self {
         Self {
             workers: 1,
+            schedule: Schedule::Threads,
             suspension: Suspension::WhenUseful,
             fiber_bytes_limit: 64 << 20,
             lookahead: Limits::default().lookahead,
@@ -296,6 +299,7 @@ impl BlockExecutor {
         let plan = Plan {
             workers: self.config.workers,
             suspension: self.config.suspension,
+            schedule: self.config.schedule,
             fibers_max: (self.config.fiber_bytes_limit / crate::fiber::STACK_BYTES).max(1),
             limits: match list {
                 // A list is right or the block is rejected: there is nothing to waste.

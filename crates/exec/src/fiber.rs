@@ -38,6 +38,8 @@ pub(crate) enum In {
 pub(crate) enum Out<T> {
     /// The transaction waits.
     Waits(Wait),
+    /// The transaction lets others go first.
+    Paused,
     /// The transaction is over; this is what came of it.
     Over(T),
     /// The body has returned.
@@ -51,12 +53,23 @@ pub(crate) enum Gate<'y, T> {
     Direct,
     /// The transaction is suspended.
     Fiber(&'y Yielder<In, Out<T>>),
+    /// The same, and it pauses before every read, so that a seed can interleave it with others.
+    Stepped(&'y Yielder<In, Out<T>>),
 }
 
 impl<T> Gate<'_, T> {
     /// Whether waiting keeps the transaction.
     pub(crate) fn can_suspend(&self) -> bool {
-        matches!(self, Self::Fiber(_))
+        !matches!(self, Self::Direct)
+    }
+
+    /// Lets others go first, where a seed interleaves.
+    #[inline]
+    pub(crate) fn pause(&self) -> Result<(), Stop> {
+        match self {
+            Self::Direct | Self::Fiber(_) => Ok(()),
+            Self::Stepped(yielder) => suspend(yielder, Out::Paused),
+        }
     }
 
     /// The only point at which a running transaction is suspended.
@@ -65,11 +78,16 @@ impl<T> Gate<'_, T> {
     pub(crate) fn wait(&self, wait: Wait) -> Result<(), Stop> {
         match self {
             Self::Direct => Err(Stop::Blocked),
-            Self::Fiber(yielder) => match yielder.suspend(Out::Waits(wait)) {
-                In::Go => Ok(()),
-                In::Run(_) | In::Cancel | In::Quit => Err(Stop::Cancelled),
-            },
+            Self::Fiber(yielder) | Self::Stepped(yielder) => suspend(yielder, Out::Waits(wait)),
         }
+    }
+}
+
+#[inline(never)]
+fn suspend<T>(yielder: &Yielder<In, Out<T>>, out: Out<T>) -> Result<(), Stop> {
+    match yielder.suspend(out) {
+        In::Go => Ok(()),
+        In::Run(_) | In::Cancel | In::Quit => Err(Stop::Cancelled),
     }
 }
 

@@ -10,6 +10,7 @@
 //! This crate refuses to know the disk, the clock (it is handed one), the network and async. It is the only
 //! home of revm, in one module (`vm`).
 
+pub mod alloy_adapter;
 mod error;
 mod executor;
 mod fiber;
@@ -34,5 +35,5 @@ mod vm;
 pub use error::{ExecError, InvalidBlock};
 pub use executor::{BlockExecutor, BlockInput, CommitSink, Engine, Execution, ExecutorConfig, Report, SystemCalls};
 pub use listed::{ListField, ListMismatch};
-pub use parallel::{Hints, Suspension};
+pub use parallel::{Hints, Schedule, Suspension};
 pub use report::{ConflictAt, TraceEvent, TraceWhat};

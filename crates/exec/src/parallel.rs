@@ -12,6 +12,7 @@
 
 mod commit;
 mod desk;
+mod seeded;
 
 use crate::error::ExecError;
 use crate::executor::BlockInput;
@@ -30,6 +31,7 @@ use alloy_consensus::Transaction as _;
 use corosensei::stack::DefaultStack;
 use desk::Desk;
 use motet_types::{Incarnation, Location, StateView, TxIndex};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
@@ -46,6 +48,17 @@ pub enum Suspension {
     Always,
 }
 
+/// Who interleaves the workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Schedule {
+    /// Threads.
+    #[default]
+    Threads,
+    /// One thread that imitates them, in the interleaving that the seed names. For tests and for replaying a
+    /// failure: it is slow.
+    Seeded(u64),
+}
+
 /// What the caller guesses about a block. Guesses cost time when they are wrong, and change nothing else.
 #[derive(Clone, Debug, Default)]
 pub struct Hints {
@@ -60,6 +73,7 @@ pub struct Hints {
 pub(crate) struct Plan<'a> {
     pub(crate) workers: usize,
     pub(crate) suspension: Suspension,
+    pub(crate) schedule: Schedule,
     pub(crate) fibers_max: usize,
     pub(crate) limits: Limits,
     pub(crate) hints: &'a Hints,
@@ -158,7 +172,10 @@ pub(crate) fn run<'a, V: StateView + ?Sized>(
             }
         }
     }
-    pool.scope(plan.workers.min(tx_count.max(1)), |worker| run.work(worker));
+    match plan.schedule {
+        Schedule::Threads => pool.scope(plan.workers.min(tx_count.max(1)), |worker| run.work(worker)),
+        Schedule::Seeded(seed) => run.work_seeded(plan.workers, seed),
+    }
     run.finish()
 }
 
@@ -212,18 +229,10 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                     }
                 }
                 Task::Resume { tx } => {
-                    let fiber = self.cells[tx.pos()].lock().fiber.take();
-                    let fiber = fiber.unwrap_or_else(|| unreachable!("transaction {tx} is resumed and has no stack"));
+                    let fiber = self.take_suspended(tx);
                     self.drive(fiber, tx, In::Go, Incarnation::default(), &mut trace)
                 }
-                Task::Commit { range, in_order } => match self.commit(range.clone(), in_order, &mut trace) {
-                    Ok(event) => event,
-                    Err(error) => {
-                        self.error.lock().get_or_insert(error);
-                        self.halt();
-                        Event::Idle
-                    }
-                },
+                Task::Commit { range, in_order } => self.commit_or_halt(range, in_order, &mut trace),
                 Task::Wait => unreachable!("the desk waits itself"),
                 Task::Done => break,
             };
@@ -247,6 +256,22 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         attempt(self.input, vm, tx)
     }
 
+    fn take_suspended(&self, tx: TxIndex) -> Fiber<'a, Attempt> {
+        let fiber = self.cells[tx.pos()].lock().fiber.take();
+        fiber.unwrap_or_else(|| unreachable!("transaction {tx} is resumed and has no stack"))
+    }
+
+    fn commit_or_halt(&self, range: Range<u32>, in_order: bool, trace: &mut Trace) -> Event {
+        match self.commit(range, in_order, trace) {
+            Ok(event) => event,
+            Err(error) => {
+                self.error.lock().get_or_insert(error);
+                self.halt();
+                Event::Idle
+            }
+        }
+    }
+
     /// A fiber for the next transaction, if suspending can pay and the bound allows one.
     fn take_fiber(&self) -> Option<Fiber<'a, Attempt>> {
         let useful = match self.plan.suspension {
@@ -254,9 +279,11 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             Suspension::Always => true,
             Suspension::WhenUseful => self.contended.load(Ordering::Relaxed) || self.shared.parent.view.may_pend(),
         };
-        if !useful {
-            return None;
-        }
+        if useful { self.new_fiber() } else { None }
+    }
+
+    /// An idle fiber, or a new one within the bound.
+    fn new_fiber(&self) -> Option<Fiber<'a, Attempt>> {
         if let Some(fiber) = self.fibers.lock().pop() {
             return Some(fiber);
         }
@@ -274,8 +301,10 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             }
         };
         let (shared, input, cfg, block) = (self.shared, self.input, self.cfg.clone(), self.block.clone());
+        let pauses = matches!(self.plan.schedule, Schedule::Seeded(_));
         Some(Fiber::new(stack, move |yielder, mut command| {
-            let mut vm = Vm::new(SpeculativeDb::new(shared, Gate::Fiber(yielder)), cfg, block);
+            let gate = if pauses { Gate::Stepped(yielder) } else { Gate::Fiber(yielder) };
+            let mut vm = Vm::new(SpeculativeDb::new(shared, gate), cfg, block);
             loop {
                 let attempt = match command {
                     In::Run(tx) => attempt(input, &mut vm, tx),
@@ -311,7 +340,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                 }
                 Event::Suspended { tx, on: wait_for(wait) }
             }
-            Out::Ended => unreachable!("a fiber ends only when told to quit"),
+            Out::Paused | Out::Ended => unreachable!("a fiber pauses only under a seed, and ends only when told to"),
         }
     }
 

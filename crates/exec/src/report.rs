@@ -108,6 +108,10 @@ impl Trace {
         Self { worker, clock, began: 0, events: Vec::new() }
     }
 
+    pub(crate) fn set_worker(&mut self, worker: usize) {
+        self.worker = worker;
+    }
+
     pub(crate) fn begin(&mut self) {
         self.began = (self.clock)();
     }

@@ -185,11 +185,6 @@ impl Scheduler {
         self.counts
     }
 
-    /// Transactions committed.
-    pub(crate) fn cursor(&self) -> u32 {
-        self.cursor
-    }
-
     /// Whether another worker would find something to do, or has to leave.
     pub(crate) fn has_work(&self) -> bool {
         self.finished() || self.can_commit() || self.next_ready().is_some() || self.fresh().is_some()

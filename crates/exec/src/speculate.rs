@@ -11,7 +11,7 @@ use crate::mv_memory::{Lookup, MvMemory, Origin, SeenAccount};
 use crate::parallel::Attempt;
 use crate::parent::{Parent, info, wrong_kind};
 use crate::stop::Stop;
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, Ordering};
 use crate::vm::{AccountInfo, Bytecode, Database, EvmState, VmDb};
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use motet_types::{Account, Location, Read, StateView, TxIndex, Value};
@@ -67,11 +67,32 @@ pub(crate) enum Source<'a> {
     List(&'a ListIndex<'a>),
 }
 
+/// Count of committed transactions: all of `0..n` are final, none above is.
+///
+/// Invariant: only the committing worker moves it, only upwards. `advance` (Release) comes after the memory
+/// took in what was committed and pairs with `covers` (Acquire): who sees a transaction's turn come also
+/// finds there what everything below has written.
+#[derive(Debug, Default)]
+pub(crate) struct CommittedEnd(AtomicU32);
+
+impl CommittedEnd {
+    /// Says that all transactions up to and with `tx` are final.
+    pub(crate) fn advance(&self, tx: TxIndex) {
+        self.0.store(tx.0 + 1, Ordering::Release);
+    }
+
+    /// Whether everything below `tx` is final.
+    pub(crate) fn covers(&self, tx: TxIndex) -> bool {
+        self.0.load(Ordering::Acquire) >= tx.0
+    }
+}
+
 /// What all speculative executions of a block share.
 pub(crate) struct Shared<'a, V: ?Sized> {
     pub(crate) parent: Parent<'a, V>,
     pub(crate) source: Source<'a>,
     pub(crate) beneficiary: Address,
+    pub(crate) committed: CommittedEnd,
     /// Transactions known to read stale values: they stop at their next read.
     pub(crate) doomed: Vec<AtomicBool>,
     /// The block is over, one way or the other: everything stops at its next read.
@@ -84,6 +105,7 @@ impl<'a, V: StateView + ?Sized> Shared<'a, V> {
             parent,
             source: list.map_or_else(|| Source::Memory(MvMemory::new()), Source::List),
             beneficiary: input.block.header().beneficiary,
+            committed: CommittedEnd::default(),
             doomed: (0..input.block.tx_count()).map(|_| AtomicBool::new(false)).collect(),
             halted: AtomicBool::new(false),
         }
@@ -165,8 +187,10 @@ impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
         }
     }
 
+    /// Before every read: whether the transaction is still wanted.
     #[inline]
     fn check(&self) -> Result<(), Stop> {
+        self.gate.pause()?;
         let doomed = self.shared.doomed[self.tx.pos()].load(Ordering::Relaxed);
         if doomed || self.shared.halted.load(Ordering::Relaxed) { Err(Stop::Cancelled) } else { Ok(()) }
     }
@@ -200,8 +224,8 @@ impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
     /// An account from the memory.
     fn guessed_account(&mut self, memory: &MvMemory, address: Address) -> Result<Option<AccountInfo>, Stop> {
         let exact = self.exact == Some(address);
-        if exact && address == self.shared.beneficiary {
-            // Every transaction pays the beneficiary: its balance is known when all below are done.
+        // Every transaction pays the beneficiary: its balance is known when all below are done.
+        while exact && address == self.shared.beneficiary && !self.shared.committed.covers(self.tx) {
             self.wait(Wait::Turn)?;
         }
         let (SeenAccount { account, code }, origin) = loop {

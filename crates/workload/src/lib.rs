@@ -1,1 +1,5 @@
 //! workload
+
+pub mod block_file;
+pub mod generate;
+pub mod spec_test;

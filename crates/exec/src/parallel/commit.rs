@@ -68,6 +68,7 @@ impl<V: StateView + ?Sized> Run<'_, V> {
                     trace.begin();
                 }
             }
+            self.shared.committed.advance(tx);
         }
         drop(order);
         trace.end_commit(range.clone());

@@ -41,6 +41,11 @@ impl Desk {
         task
     }
 
+    /// Reports, and gets the next task, which may be to wait.
+    pub(super) fn ask(&self, event: Event) -> Task {
+        self.state.lock().scheduler.step(event)
+    }
+
     /// Says that a transaction waits for a read of the parent state. `is_ready` arms the read's waker.
     ///
     /// The report comes first, so that a wake-up that follows the arming finds the transaction waiting.

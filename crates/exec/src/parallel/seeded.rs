@@ -1,0 +1,123 @@
+//! Many workers on one thread, interleaved by a seed.
+//!
+//! The production scheduler, memory, validation and commit, driven one small step at a time: a worker asks
+//! for a task, runs until its next read, publishes, reports, or commits, and between any two steps another
+//! worker may be chosen. The same seed gives the same interleaving, so that a failure is replayed from the
+//! seed that it prints.
+
+use super::{Attempt, Run, Suspension, wait_for};
+use crate::fiber::{Fiber, In, Out};
+use crate::report::{Ran, Trace};
+use crate::scheduler::{Event, Task};
+use crate::speculate::Wait;
+use motet_types::{Incarnation, StateView, TxIndex};
+use std::ops::Range;
+
+/// One imaginary worker.
+enum Worker<'a> {
+    /// Between tasks, with something to report.
+    Reporting(Event),
+    /// In the middle of a transaction.
+    Running { fiber: Fiber<'a, Attempt>, tx: TxIndex, incarnation: Incarnation, command: In },
+    /// About to publish or give up what an attempt gave.
+    Settling { tx: TxIndex, incarnation: Incarnation, attempt: Attempt },
+    /// About to commit.
+    Committing { range: Range<u32>, in_order: bool },
+    /// Told that the block is over.
+    Done,
+}
+
+impl<'a, V: StateView + ?Sized> Run<'a, V> {
+    /// Runs the block with `workers` imaginary workers in the interleaving that `seed` names.
+    ///
+    /// # Panics
+    /// When no worker can go on although the block is not over: a scheduler that deadlocks.
+    pub(super) fn work_seeded(&self, workers: usize, seed: u64) {
+        let mut dice = Dice(seed);
+        let mut trace = Trace::new(0, self.plan.clock);
+        let mut crew: Vec<Worker<'a>> = (0..workers.max(1)).map(|_| Worker::Reporting(Event::Idle)).collect();
+        // Steps since somebody last did something.
+        let mut idle_steps = 0;
+        while crew.iter().any(|worker| !matches!(worker, Worker::Done)) {
+            let chosen = dice.below(crew.len());
+            trace.set_worker(chosen);
+            let worker = std::mem::replace(&mut crew[chosen], Worker::Done);
+            let (worker, moved) = self.step_seeded(worker, &mut trace);
+            crew[chosen] = worker;
+            idle_steps = if moved { 0 } else { idle_steps + 1 };
+            assert!(idle_steps < 1000 * crew.len(), "seed {seed}: no worker can go on and the block is not over");
+        }
+        self.trace.lock().extend(trace.into_events());
+    }
+
+    /// One step of one worker, and whether it did anything.
+    fn step_seeded(&self, worker: Worker<'a>, trace: &mut Trace) -> (Worker<'a>, bool) {
+        match worker {
+            Worker::Done => (Worker::Done, false),
+            Worker::Reporting(event) => {
+                let news = event != Event::Idle;
+                trace.begin();
+                match self.desk.ask(event) {
+                    Task::Wait => (Worker::Reporting(Event::Idle), news),
+                    Task::Done => (Worker::Done, true),
+                    Task::Commit { range, in_order } => (Worker::Committing { range, in_order }, true),
+                    Task::Execute { tx, incarnation } => {
+                        self.prepare(tx, incarnation);
+                        let fiber = self.new_fiber().unwrap_or_else(|| panic!("no memory for a stack"));
+                        (Worker::Running { fiber, tx, incarnation, command: In::Run(tx) }, true)
+                    }
+                    Task::Resume { tx } => {
+                        let fiber = self.take_suspended(tx);
+                        (Worker::Running { fiber, tx, incarnation: Incarnation::default(), command: In::Go }, true)
+                    }
+                }
+            }
+            Worker::Running { mut fiber, tx, incarnation, command } => match fiber.step(command) {
+                Out::Paused => (Worker::Running { fiber, tx, incarnation, command: In::Go }, true),
+                Out::Over(attempt) => {
+                    self.fibers.lock().push(fiber);
+                    (Worker::Settling { tx, incarnation, attempt }, true)
+                }
+                Out::Waits(wait) if self.plan.suspension == Suspension::Never => {
+                    // Without suspension the transaction is given up, as it is on the direct path.
+                    fiber.step(In::Cancel);
+                    self.fibers.lock().push(fiber);
+                    (Worker::Settling { tx, incarnation, attempt: Attempt::Blocked(wait) }, true)
+                }
+                Out::Waits(wait) => {
+                    trace.end(tx, incarnation, Ran::Suspended(wait));
+                    self.cells[tx.pos()].lock().fiber = Some(fiber);
+                    let event = match wait {
+                        Wait::Ticket(ticket) => self.desk.suspend_on_ticket(tx, || self.poll(tx, ticket)),
+                        wait => Event::Suspended { tx, on: wait_for(wait) },
+                    };
+                    (Worker::Reporting(event), true)
+                }
+                Out::Ended => unreachable!("a fiber ends only when told to quit"),
+            },
+            Worker::Settling { tx, incarnation, attempt } => {
+                (Worker::Reporting(self.settle(tx, incarnation, attempt, trace)), true)
+            }
+            Worker::Committing { range, in_order } => {
+                (Worker::Reporting(self.commit_or_halt(range, in_order, trace)), true)
+            }
+        }
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): a few lines, and the same on every machine.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+}

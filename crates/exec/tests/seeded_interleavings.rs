@@ -1,0 +1,111 @@
+//! Random blocks in random interleavings, each replayable from its printed seed.
+//!
+//! `MOTET_SEEDS` sets how many (default 1,000), `MOTET_SEED_START` where they begin.
+
+mod random_block;
+
+use motet_exec::{BlockExecutor, BlockInput, Engine, ExecError, Execution, ExecutorConfig, Hints, Schedule, Suspension};
+use motet_types::{BlockOutcome, Location, TxIndex};
+use random_block::{Dice, RandomBlock, random_block};
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn outcome(result: Result<Execution, ExecError>) -> Result<BlockOutcome, ExecError> {
+    result.map(|execution| execution.outcome)
+}
+
+/// Guesses that are right, wrong, or about nothing.
+fn random_hints(dice: &mut Dice, case: &RandomBlock, expected: &Result<BlockOutcome, ExecError>) -> Hints {
+    let mut hints = Hints::default();
+    let tx_count = case.block.tx_count() as u64;
+    match dice.below(3) {
+        0 => {}
+        1 => {
+            // What the block really writes.
+            let changes = expected.as_ref().map(|outcome| outcome.record.list.as_slice()).unwrap_or_default();
+            for account in changes {
+                for slot in &account.storage_changes {
+                    for change in &slot.changes {
+                        if let Some(tx) = change.block_access_index.0.checked_sub(1).filter(|tx| *tx < tx_count) {
+                            hints.writes.push((TxIndex(tx as u32), Location::Slot(account.address, slot.slot)));
+                        }
+                    }
+                }
+            }
+        }
+        _ => {
+            for _ in 0..dice.below(20) {
+                let tx = TxIndex(dice.below(tx_count + 2) as u32);
+                let accounts: Vec<_> = case.state.accounts().map(|(address, _)| *address).collect();
+                let address = accounts[dice.below(accounts.len() as u64) as usize];
+                hints.writes.push((tx, Location::Slot(address, alloy_primitives::U256::from(dice.below(4)))));
+            }
+        }
+    }
+    if dice.chance(30) {
+        hints.weights = (0..tx_count).map(|_| dice.below(1000)).collect();
+    }
+    hints
+}
+
+fn check(seed: u64, tally: &mut Tally) {
+    let case = random_block(seed);
+    let input = BlockInput::new(&case.block, &case.rules);
+    let sequential = BlockExecutor::new(ExecutorConfig::default());
+    let expected = outcome(sequential.execute(Engine::Sequential, &input, &case.state, None));
+    tally.invalid += u64::from(expected.is_err());
+    let mut dice = Dice(seed ^ 0x5eed);
+    for run in 0..3 {
+        let hints = random_hints(&mut dice, &case, &expected);
+        let input = BlockInput { hints: Some(&hints), ..input };
+        let config = ExecutorConfig {
+            workers: 1 + dice.below(6) as usize,
+            schedule: Schedule::Seeded(dice.next()),
+            suspension: if dice.chance(30) { Suspension::Never } else { Suspension::Always },
+            lookahead: if dice.chance(20) { 1 + dice.below(4) as u32 } else { 1024 },
+            ..ExecutorConfig::default()
+        };
+        let executor = BlockExecutor::new(config);
+        let execution = executor.execute(Engine::Optimistic, &input, &case.state, None);
+        if let Ok(execution) = &execution {
+            tally.aborts += execution.report.aborts;
+            tally.suspensions += execution.report.suspensions;
+            tally.executions += execution.report.executions;
+        }
+        let found = outcome(execution);
+        assert!(found == expected, "seed {seed}, run {run}, {config:?}:\nexpected {expected:#?}\nfound {found:#?}");
+        if let Ok(expected) = &expected {
+            let listed = BlockInput { record: Some(&expected.record), ..input };
+            let found = outcome(executor.execute(Engine::Listed, &listed, &case.state, None));
+            assert!(found.as_ref() == Ok(expected), "seed {seed}, run {run}, listed, {config:?}:\nfound {found:#?}");
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    executions: u64,
+    aborts: u64,
+    suspensions: u64,
+    invalid: u64,
+}
+
+#[test]
+fn every_interleaving_gives_the_sequential_outcome() {
+    let (start, count) = (number("MOTET_SEED_START", 0), number("MOTET_SEEDS", 1000));
+    let mut tally = Tally::default();
+    for seed in start..start + count {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(seed, &mut tally)));
+        if let Err(panic) = result {
+            println!("failing seed: {seed} (MOTET_SEED_START={seed} MOTET_SEEDS=1 replays it)");
+            std::panic::resume_unwind(panic);
+        }
+    }
+    println!("{count} seeds from {start}: {tally:?}");
+    // A campaign that never conflicts or never errs would prove nothing.
+    if count >= 1000 {
+        assert!(tally.aborts > count / 10 && tally.suspensions > count / 10 && tally.invalid > 10, "{tally:?}");
+    }
+}

@@ -1,0 +1,222 @@
+//! Against alloy-evm's stock executor, on every block file: receipts, gas, requests, the change of the
+//! state and the EIP-7928 list are those that `EthBlockExecutor` over revm's `State` gives.
+//!
+//! Where the stock executor is let off, because the file or the EIP is on our side:
+//! - Files of schema `mainnet-block/1` may lack system contracts. Ours skips the call where the contract has
+//!   no code, so the stock executor's call is skipped too, and its `finish` is spelled out here.
+//! - Receipts before Byzantium: the stock executor gives the status that later forks have, ours the
+//!   post-state root where the caller supplies one. The rest of the receipt is compared.
+
+mod stock;
+
+use alloy_consensus::transaction::Recovered;
+use alloy_consensus::{Eip658Value, ReceiptEnvelope, TxEnvelope};
+use alloy_eip7928::{BlockAccessIndex, BlockAccessList};
+use alloy_eips::eip2935::HISTORY_STORAGE_ADDRESS;
+use alloy_eips::eip4788::BEACON_ROOTS_ADDRESS;
+use alloy_eips::eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS;
+use alloy_eips::eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS;
+use alloy_evm::block::state_changes::post_block_balance_increments;
+use alloy_evm::block::{BlockExecutionResult, BlockExecutor as _};
+use alloy_evm::eth::receipt_builder::AlloyReceiptBuilder;
+use alloy_evm::eth::{EthBlockExecutionCtx, EthBlockExecutor};
+use alloy_evm::{EthEvmFactory, Evm, EvmFactory};
+use alloy_primitives::{Address, KECCAK256_EMPTY};
+use motet_exec::{BlockExecutor, BlockInput, Engine, ExecutorConfig, SystemCalls};
+use motet_types::{BlockOutcome, Fork, Location, Read, StateView, TxIndex, Value};
+use motet_workload::block_file::{ParentState, ReplayBlock, collect_paths, load};
+use revm::database::states::bundle_state::BundleRetention;
+use revm::database::{BundleState, State};
+use revm::database_interface::DatabaseCommitExt;
+use std::path::PathBuf;
+use stock::{FixedFork, ViewDb, bundle_changes, bundle_codes, diff_changes, evm_env, tx_env};
+
+fn fixtures() -> Option<PathBuf> {
+    let root = std::env::var_os("MOTET_FIXTURES")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures")), PathBuf::from);
+    if root.is_dir() {
+        return Some(root);
+    }
+    println!("skipped: no fixtures at {}", root.display());
+    None
+}
+
+/// What the stock executor leaves.
+struct Stock {
+    result: BlockExecutionResult<ReceiptEnvelope>,
+    bundle: BundleState,
+    list: BlockAccessList,
+}
+
+fn has_code(view: &ParentState, address: Address) -> bool {
+    match view.read(Location::Account(address)) {
+        Ok(Read::Ready(Value::Account(account))) => account.is_some_and(|account| account.code_hash != KECCAK256_EMPTY),
+        _ => false,
+    }
+}
+
+/// Runs the stock executor, setting the list's index as its users do.
+fn execute_stock(block: &ReplayBlock) -> Stock {
+    let (recovered, rules) = (&block.block, &block.rules);
+    let body = &recovered.block.body;
+    let tx_count = recovered.tx_count() as u64;
+    let mut db = State::builder().with_database(ViewDb(&block.state)).with_bundle_update().with_bal_builder().build();
+    let spec = FixedFork::new(rules, block.number());
+    let evm = EthEvmFactory::default().create_evm(&mut db, evm_env(recovered, rules));
+    let ctx = EthBlockExecutionCtx {
+        parent_hash: recovered.header().parent_hash,
+        parent_beacon_block_root: recovered.header().parent_beacon_block_root,
+        ommers: &body.ommers,
+        withdrawals: body.withdrawals.as_ref().map(|withdrawals| withdrawals.as_slice().into()),
+        extra_data: recovered.header().extra_data.clone(),
+        tx_count_hint: Some(recovered.tx_count()),
+        slot_number: recovered.header().slot_number,
+    };
+    let mut executor = EthBlockExecutor::new(evm, ctx, &spec, AlloyReceiptBuilder::default());
+    let present = |address| !block.lenient_system_calls || has_code(&block.state, address);
+
+    executor.evm_mut().db_mut().set_bal_index(BlockAccessIndex(0));
+    if present(HISTORY_STORAGE_ADDRESS) {
+        let parent_hash = executor.ctx.parent_hash;
+        executor.system_caller.apply_blockhashes_contract_call(parent_hash, &mut executor.evm).expect("EIP-2935");
+    }
+    if present(BEACON_ROOTS_ADDRESS) {
+        let root = executor.ctx.parent_beacon_block_root;
+        executor.system_caller.apply_beacon_root_contract_call(root, &mut executor.evm).expect("EIP-4788");
+    }
+    for pos in 0..recovered.tx_count() {
+        let tx = TxEnvelope::from(recovered.transactions()[pos].clone());
+        let input = (tx_env(recovered, TxIndex::from(pos)), Recovered::new_unchecked(tx, recovered.senders[pos]));
+        executor.evm_mut().db_mut().set_bal_index(TxIndex::from(pos).access_index());
+        executor
+            .execute_transaction(input)
+            .unwrap_or_else(|error| panic!("{}: stock, transaction {pos}: {error}", block.source.display()));
+    }
+    executor.evm_mut().db_mut().set_bal_index(BlockAccessIndex(tx_count + 1));
+    let result = if present(WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS) && present(CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS) {
+        executor.apply_post_execution_changes().expect("the block's end")
+    } else {
+        finish_without_requests(executor)
+    };
+    db.merge_transitions(BundleRetention::Reverts);
+    let list = db.take_built_alloy_bal().expect("the builder is on");
+    Stock { result, bundle: db.take_bundle(), list }
+}
+
+/// The end of a block whose file has no request contracts. No file of ours is both such and of the DAO
+/// fork, or has deposits.
+fn finish_without_requests<E: Evm<DB: DatabaseCommitExt>>(
+    mut executor: EthBlockExecutor<'_, E, &FixedFork, AlloyReceiptBuilder>,
+) -> BlockExecutionResult<ReceiptEnvelope> {
+    let withdrawals = executor.ctx.withdrawals.as_deref();
+    let increments =
+        post_block_balance_increments(executor.spec, executor.evm.block(), executor.ctx.ommers, withdrawals);
+    executor.evm.db_mut().increment_balances(increments).expect("the accounts can be read");
+    BlockExecutionResult {
+        gas_used: executor.cumulative_tx_gas_used,
+        blob_gas_used: executor.blob_gas_used,
+        receipts: executor.receipts,
+        requests: Default::default(),
+    }
+}
+
+/// Receipts in the form that both sides have: before Byzantium without status or root.
+fn comparable(receipts: &[ReceiptEnvelope], fork: Fork) -> Vec<ReceiptEnvelope> {
+    let mut receipts = receipts.to_vec();
+    if fork < Fork::Byzantium {
+        for receipt in &mut receipts {
+            let tx_type = receipt.tx_type();
+            let mut inner = receipt.as_receipt_with_bloom().expect("every type has a receipt").clone();
+            inner.receipt.status = Eip658Value::default();
+            *receipt = ReceiptEnvelope::from_typed(tx_type, inner);
+        }
+    }
+    receipts
+}
+
+fn compare(block: &ReplayBlock, stock: &Stock, outcome: &BlockOutcome, engine: &str) -> Vec<String> {
+    let name = block.source.file_name().unwrap_or_default().display();
+    let mut found = Vec::new();
+    let mut differ = |what: &str, detail: String| found.push(format!("{name} {engine}: {what}: {detail}"));
+    let fork = block.rules.fork;
+    if comparable(&outcome.receipts, fork) != comparable(&stock.result.receipts, fork) {
+        let first = (0..outcome.receipts.len()).find(|pos| {
+            comparable(&outcome.receipts[*pos..=*pos], fork) != comparable(&stock.result.receipts[*pos..=*pos], fork)
+        });
+        differ("receipts", format!("first at {first:?}"));
+    }
+    if outcome.gas.header != stock.result.gas_used {
+        differ("gas", format!("{} instead of {}", outcome.gas.header, stock.result.gas_used));
+    }
+    let blob_gas = if fork >= Fork::Cancun { outcome.gas.blob } else { 0 };
+    if blob_gas != stock.result.blob_gas_used {
+        differ("blob gas", format!("{blob_gas} instead of {}", stock.result.blob_gas_used));
+    }
+    if outcome.requests != stock.result.requests {
+        differ("requests", format!("{:?} instead of {:?}", outcome.requests, stock.result.requests));
+    }
+    let (ours, theirs) = (diff_changes(&outcome.diff, &block.state), bundle_changes(&stock.bundle));
+    for address in ours.keys().chain(theirs.keys().filter(|address| !ours.contains_key(*address))) {
+        if ours.get(address) != theirs.get(address) {
+            differ("state", format!("{address}: {:?} instead of {:?}", ours.get(address), theirs.get(address)));
+        }
+    }
+    if outcome.diff.codes != bundle_codes(&stock.bundle) {
+        differ("codes", "differ".to_owned());
+    }
+    let ours = |address| outcome.record.list.iter().find(|account| account.address == address);
+    for account in &stock.list {
+        if ours(account.address) != Some(account) {
+            differ("list", format!("{:#?} instead of {account:#?}", ours(account.address)));
+        }
+    }
+    for account in &outcome.record.list {
+        if stock.list.iter().all(|other| other.address != account.address) {
+            differ("list", format!("{account:?} is not in the stock list"));
+        }
+    }
+    if found.is_empty() {
+        assert_eq!(outcome.record.list, stock.list, "{name}: the order of the list");
+    }
+    found
+}
+
+fn check_folder(folder: &str, expected_count: usize) {
+    let Some(root) = fixtures() else { return };
+    let files = collect_paths(&[root.join(folder)]).expect("the folder can be read");
+    assert_eq!(files.len(), expected_count);
+    let sequential = BlockExecutor::new(ExecutorConfig::default());
+    let optimistic = BlockExecutor::new(ExecutorConfig { workers: 4, ..ExecutorConfig::default() });
+    let mut found = Vec::new();
+    for file in files {
+        let block = load(&file).expect("the file is sound");
+        let stock = execute_stock(&block);
+        let mut input = BlockInput::new(&block.block, &block.rules);
+        if block.lenient_system_calls {
+            input.system_calls = SystemCalls::SkipAbsent;
+        }
+        for (executor, engine) in [(&sequential, Engine::Sequential), (&optimistic, Engine::Optimistic)] {
+            let outcome = executor
+                .execute(engine, &input, &block.state, None)
+                .unwrap_or_else(|error| panic!("{}: {engine}: {error}", file.display()))
+                .outcome;
+            found.extend(compare(&block, &stock, &outcome, engine.name()));
+        }
+    }
+    assert!(found.is_empty(), "{} differences from the stock executor:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
+fn mainnet_blocks_are_as_the_stock_executor_leaves_them() {
+    check_folder("mainnet", 45);
+}
+
+#[test]
+fn witness_blocks_are_as_the_stock_executor_leaves_them() {
+    check_folder("mainnet-witness", 6);
+}
+
+#[test]
+fn the_block_without_header_is_as_the_stock_executor_leaves_it() {
+    check_folder("mainnet-txenv", 1);
+}
