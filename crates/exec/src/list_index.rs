@@ -6,7 +6,6 @@
 
 use crate::ledger::Ledger;
 use crate::listed::{ListField, ListMismatch};
-use crate::sync::{AtomicBool, Ordering};
 use crate::vm::{Bytecode, Executed, VmAccount, analyse};
 use alloy_eip7928::{AccountChanges, BlockAccessIndex, SlotChanges};
 use alloy_primitives::map::{AddressMap, HashMap};
@@ -31,7 +30,6 @@ pub(crate) struct ListedAccount<'a> {
     codes: Vec<OnceLock<(B256, Bytecode)>>,
     wipes: Vec<BlockAccessIndex>,
     lifecycle: Vec<(BlockAccessIndex, Lifecycle)>,
-    accessed: AtomicBool,
 }
 
 impl<'a> ListIndex<'a> {
@@ -62,7 +60,6 @@ impl<'a> ListIndex<'a> {
                 codes: changes.code_changes.iter().map(|_| OnceLock::new()).collect(),
                 wipes: Vec::new(),
                 lifecycle: Vec::new(),
-                accessed: AtomicBool::new(false),
             };
             accounts.insert(changes.address, listed);
         }
@@ -108,7 +105,6 @@ impl<'a> ListIndex<'a> {
                 note(ListMismatch { index, address: *address, field: ListField::Account, expected: None, found: None });
                 continue;
             };
-            listed.accessed.store(true, Ordering::Relaxed);
             let fee = if *address == beneficiary { executed.fee } else { U256::ZERO };
             listed.check(index, *address, account, fee, &mut matched, &mut note);
         }

@@ -31,6 +31,7 @@ use alloy_consensus::Transaction as _;
 use corosensei::stack::DefaultStack;
 use desk::Desk;
 use motet_types::{Incarnation, Location, StateView, TxIndex};
+use seeded::Dice;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -49,7 +50,7 @@ pub enum Suspension {
 }
 
 /// Who interleaves the workers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub enum Schedule {
     /// Threads.
     #[default]
@@ -57,6 +58,9 @@ pub enum Schedule {
     /// One thread that imitates them, in the interleaving that the seed names. For tests and for replaying a
     /// failure: it is slow.
     Seeded(u64),
+    /// The same, with the interleaving chosen by the caller: given `n`, the function names one of `n` workers
+    /// that can go on. It is how all interleavings of a small block are enumerated.
+    Driven(fn(usize) -> usize),
 }
 
 /// What the caller guesses about a block. Guesses cost time when they are wrong, and change nothing else.
@@ -174,7 +178,11 @@ pub(crate) fn run<'a, V: StateView + ?Sized>(
     }
     match plan.schedule {
         Schedule::Threads => pool.scope(plan.workers.min(tx_count.max(1)), |worker| run.work(worker)),
-        Schedule::Seeded(seed) => run.work_seeded(plan.workers, seed),
+        Schedule::Seeded(seed) => {
+            let mut dice = Dice(seed);
+            run.work_driven(plan.workers, |bound| dice.below(bound));
+        }
+        Schedule::Driven(choose) => run.work_driven(plan.workers, choose),
     }
     run.finish()
 }
@@ -244,7 +252,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
     fn prepare(&self, tx: TxIndex, incarnation: Incarnation) {
         self.shared.doomed[tx.pos()].store(false, Ordering::SeqCst);
         if incarnation > Incarnation::default() {
-            self.contended.store(true, Ordering::Relaxed);
+            self.contended.store(true, Ordering::SeqCst);
             if let Source::Memory(memory) = &self.shared.source {
                 memory.mark_estimates(tx, &self.cells[tx.pos()].lock().written);
             }
@@ -277,7 +285,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         let useful = match self.plan.suspension {
             Suspension::Never => false,
             Suspension::Always => true,
-            Suspension::WhenUseful => self.contended.load(Ordering::Relaxed) || self.shared.parent.view.may_pend(),
+            Suspension::WhenUseful => self.contended.load(Ordering::SeqCst) || self.shared.parent.view.may_pend(),
         };
         if useful { self.new_fiber() } else { None }
     }
@@ -301,7 +309,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             }
         };
         let (shared, input, cfg, block) = (self.shared, self.input, self.cfg.clone(), self.block.clone());
-        let pauses = matches!(self.plan.schedule, Schedule::Seeded(_));
+        let pauses = !matches!(self.plan.schedule, Schedule::Threads);
         Some(Fiber::new(stack, move |yielder, mut command| {
             let gate = if pauses { Gate::Stepped(yielder) } else { Gate::Fiber(yielder) };
             let mut vm = Vm::new(SpeculativeDb::new(shared, gate), cfg, block);
@@ -332,7 +340,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             }
             Out::Waits(wait) => {
                 trace.end(tx, incarnation, Ran::Suspended(wait));
-                self.contended.store(true, Ordering::Relaxed);
+                self.contended.store(true, Ordering::SeqCst);
                 // The fiber must be in its place before anyone can be told to resume it.
                 self.cells[tx.pos()].lock().fiber = Some(fiber);
                 if let Wait::Ticket(ticket) = wait {

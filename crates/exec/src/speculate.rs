@@ -191,8 +191,8 @@ impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
     #[inline]
     fn check(&self) -> Result<(), Stop> {
         self.gate.pause()?;
-        let doomed = self.shared.doomed[self.tx.pos()].load(Ordering::Relaxed);
-        if doomed || self.shared.halted.load(Ordering::Relaxed) { Err(Stop::Cancelled) } else { Ok(()) }
+        let doomed = self.shared.doomed[self.tx.pos()].load(Ordering::SeqCst);
+        if doomed || self.shared.halted.load(Ordering::SeqCst) { Err(Stop::Cancelled) } else { Ok(()) }
     }
 
     fn parent_read(&mut self, location: Location) -> Result<Value, Stop> {
@@ -365,7 +365,9 @@ impl<V: StateView + ?Sized> VmDb for SpeculativeDb<'_, '_, V> {
     }
 
     fn nonce_observed(&mut self, address: Address) {
-        self.observations.nonces.push(address);
+        if !self.observations.nonces.contains(&address) {
+            self.observations.nonces.push(address);
+        }
     }
 
     fn balance_at_least(&mut self, address: Address, at_least: U256) {

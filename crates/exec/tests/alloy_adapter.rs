@@ -1,79 +1,311 @@
+//! The adapter for alloy-evm's traits, against the stock executor in its place: the same result, the same
+//! bundle with the same reverts, the same errors.
+
+#![allow(clippy::print_stdout, reason = "a test says what it skips and what it compared")]
+
 mod stock;
 
-use alloy_consensus::transaction::Recovered;
-use alloy_consensus::TxEnvelope;
-use alloy_evm::block::{BlockExecutor as _, BlockExecutorFactory};
-use alloy_evm::eth::EthBlockExecutionCtx;
-use alloy_evm::eth::EthEvmFactory;
+use alloy_consensus::{ReceiptEnvelope, TxEnvelope};
+use alloy_evm::block::{BlockExecutionError, BlockExecutionResult, BlockExecutor as _, BlockExecutorFactory};
 use alloy_evm::eth::receipt_builder::AlloyReceiptBuilder;
-use alloy_evm::EvmFactory;
-use motet_exec::alloy_adapter::MotetBlockExecutorFactory;
+use alloy_evm::eth::{EthBlockExecutionCtx, EthEvmFactory};
+use alloy_evm::precompiles::{DynPrecompile, PrecompilesMap};
+use alloy_evm::{EthEvm, Evm, EvmFactory};
+use alloy_primitives::map::AddressMap;
+use alloy_primitives::{Address, B256, U256};
+use motet_exec::alloy_adapter::{MotetBlockExecutorFactory, Obstacle};
 use motet_exec::{Engine, ExecutorConfig};
-use motet_types::TxIndex;
-use motet_workload::block_file::{ReplayBlock, collect_paths, load};
+use motet_types::{Fork, Location, StateView, TxIndex};
+use motet_workload::block_file::{ParentState, ReplayBlock, collect_paths, load};
 use revm::database::states::bundle_state::BundleRetention;
 use revm::database::{BundleState, State};
-use std::path::PathBuf;
-use stock::{FixedFork, ViewDb, evm_env, tx_env};
+use revm::inspector::NoOpInspector;
+use revm::precompile::{PrecompileId, PrecompileOutput};
+use revm::state::{Account, AccountInfo, Bytecode};
+use revm::{Database, DatabaseCommit};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use stock::{FixedFork, ViewDb, ViewDbError, evm_env, execution_ctx, fixtures, stock_tx};
 
-fn run<F>(factory: &F, block: &ReplayBlock) -> (String, BundleState)
+type Outcome = Result<BlockExecutionResult<ReceiptEnvelope>, BlockExecutionError>;
+type Factory = MotetBlockExecutorFactory<AlloyReceiptBuilder, FixedFork>;
+
+/// A factory for one block, with four workers whatever the block.
+fn factory_of(block: &ReplayBlock) -> Factory {
+    let config = ExecutorConfig { workers: 4, ..ExecutorConfig::default() };
+    let spec = FixedFork::new(&block.rules, block.number());
+    MotetBlockExecutorFactory::new(AlloyReceiptBuilder::default(), spec, config).with_engine(Engine::Optimistic)
+}
+
+/// Executes a whole block on a database.
+fn execute<F, DB>(factory: &F, block: &ReplayBlock, db: DB) -> Outcome
 where
     F: for<'a> BlockExecutorFactory<
             EvmFactory = EthEvmFactory,
             ExecutionCtx<'a> = EthBlockExecutionCtx<'a>,
             Transaction = TxEnvelope,
-            Receipt = alloy_consensus::ReceiptEnvelope,
+            Receipt = ReceiptEnvelope,
         >,
+    DB: alloy_evm::block::StateDB,
 {
     let recovered = &block.block;
+    let evm = factory.evm_factory().create_evm(db, evm_env(recovered, &block.rules));
+    let transactions = (0..recovered.tx_count()).map(|pos| stock_tx(recovered, TxIndex::from(pos)));
+    factory.create_executor(evm, execution_ctx(recovered)).execute_block(transactions)
+}
+
+/// Executes a whole block over revm's `State`, and takes the bundle.
+fn execute_to_bundle<F>(factory: &F, block: &ReplayBlock) -> (Outcome, BundleState)
+where
+    F: for<'a> BlockExecutorFactory<
+            EvmFactory = EthEvmFactory,
+            ExecutionCtx<'a> = EthBlockExecutionCtx<'a>,
+            Transaction = TxEnvelope,
+            Receipt = ReceiptEnvelope,
+        >,
+{
     let mut db = State::builder().with_database(ViewDb(&block.state)).with_bundle_update().build();
-    let evm = factory.evm_factory().create_evm(&mut db, evm_env(recovered, &block.rules));
-    let ctx = EthBlockExecutionCtx {
-        parent_hash: recovered.header().parent_hash,
-        parent_beacon_block_root: recovered.header().parent_beacon_block_root,
-        ommers: &recovered.block.body.ommers,
-        withdrawals: recovered.block.body.withdrawals.as_ref().map(|w| w.as_slice().into()),
-        extra_data: recovered.header().extra_data.clone(),
-        tx_count_hint: Some(recovered.tx_count()),
-        slot_number: recovered.header().slot_number,
-    };
-    let txs = (0..recovered.tx_count()).map(|pos| {
-        let tx = TxEnvelope::from(recovered.transactions()[pos].clone());
-        (tx_env(recovered, TxIndex::from(pos)), Recovered::new_unchecked(tx, recovered.senders[pos]))
-    });
-    let result = factory.create_executor(evm, ctx).execute_block(txs);
+    let outcome = execute(factory, block, &mut db);
     db.merge_transitions(BundleRetention::Reverts);
-    (format!("{result:?}"), db.take_bundle())
+    let mut bundle = db.take_bundle();
+    // Reverts come in the order of a hash map.
+    bundle.reverts.sort();
+    (outcome, bundle)
+}
+
+fn check_folder(folder: &str) {
+    let Some(root) = fixtures() else { return };
+    for file in collect_paths(&[root.join(folder)]).expect("the folder can be read") {
+        let block = load(&file).expect("the file is sound");
+        let factory = factory_of(&block);
+        let (stock_outcome, stock_bundle) = execute_to_bundle(factory.stock(), &block);
+        let (outcome, bundle) = execute_to_bundle(&factory, &block);
+        assert_eq!(outcome.expect("valid block"), stock_outcome.expect("valid block"), "{}", file.display());
+        // Accounts, statuses, original values, contracts and reverts, field by field.
+        assert!(bundle == stock_bundle, "{}: the bundles differ", file.display());
+    }
 }
 
 #[test]
-fn all() {
-    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures"));
-    for folder in ["mainnet", "mainnet-witness", "mainnet-txenv"] {
-        for file in collect_paths(&[root.join(folder)]).unwrap() {
-            let block = load(&file).unwrap();
-            let spec = FixedFork::new(&block.rules, block.number());
-            let config = ExecutorConfig { workers: 4, ..ExecutorConfig::default() };
-            let factory = MotetBlockExecutorFactory::new(AlloyReceiptBuilder::default(), spec, config).with_engine(Engine::Optimistic);
-            let (r1, mut b1) = run(factory.stock(), &block);
-            let (r2, mut b2) = run(&factory, &block);
-            println!("{} {} {}", file.display(), r1 == r2, b1 == b2);
-            if r1 != r2 { println!("{}\n{}", &r1[..r1.len().min(400)], &r2[..r2.len().min(400)]); }
-            b1.reverts.sort(); b2.reverts.sort();
-            let mut n = 0;
-            for (a, x) in &b1.state {
-                let y = b2.state.get(a);
-                if Some(x) != y { n += 1; if n < 6 { println!("  STATE {a} stock {x:?}\n     ours {y:?}"); } }
-            }
-            for a in b2.state.keys() { if !b1.state.contains_key(a) { println!("  EXTRA {a}"); } }
-            for h in b1.contracts.keys() { if !b2.contracts.contains_key(h) { println!("  CONTRACT missing {h}"); } }
-            for h in b2.contracts.keys() { if !b1.contracts.contains_key(h) { println!("  CONTRACT extra {h}"); } }
-            if b1.reverts != b2.reverts { 
-                let (x, y) = (&b1.reverts[0], &b2.reverts[0]);
-                println!("  REVERTS {} {}", x.len(), y.len());
-                for e in x { if !y.contains(e) { println!("   stock {e:?}"); } }
-                for e in y { if !x.contains(e) { println!("   ours {e:?}"); } }
-            }
-        }
+fn mainnet_blocks_leave_the_stock_bundle() {
+    check_folder("mainnet");
+}
+
+#[test]
+fn witness_blocks_leave_the_stock_bundle() {
+    check_folder("mainnet-witness");
+}
+
+#[test]
+fn the_block_without_header_leaves_the_stock_bundle() {
+    check_folder("mainnet-txenv");
+}
+
+/// A block of mainnet with many transactions.
+fn some_block() -> Option<ReplayBlock> {
+    Some(load(&fixtures()?.join("mainnet/15752489.json.gz")).expect("the file is sound"))
+}
+
+/// A database that belongs to one thread and counts what it is asked.
+#[derive(Debug)]
+struct CountingDb<'a, V> {
+    inner: ViewDb<'a, V>,
+    asked: Rc<RefCell<BTreeMap<Location, u32>>>,
+    commits: Vec<AddressMap<Account>>,
+}
+
+impl<V> CountingDb<'_, V> {
+    fn count(&self, location: Location) {
+        *self.asked.borrow_mut().entry(location).or_default() += 1;
     }
+}
+
+impl<V: StateView> Database for CountingDb<'_, V> {
+    type Error = ViewDbError;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, ViewDbError> {
+        self.count(Location::Account(address));
+        self.inner.basic(address)
+    }
+
+    fn code_by_hash(&mut self, hash: B256) -> Result<Bytecode, ViewDbError> {
+        self.count(Location::Code(hash));
+        self.inner.code_by_hash(hash)
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, ViewDbError> {
+        self.count(Location::Slot(address, slot));
+        self.inner.storage(address, slot)
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, ViewDbError> {
+        self.count(Location::BlockHash(number));
+        self.inner.block_hash(number)
+    }
+}
+
+impl<V> DatabaseCommit for CountingDb<'_, V> {
+    fn commit(&mut self, changes: AddressMap<Account>) {
+        self.commits.push(changes);
+    }
+}
+
+#[test]
+fn a_database_of_one_thread_is_asked_once_for_each_location() {
+    let Some(block) = some_block() else { return };
+    let asked = Rc::default();
+    let mut db = CountingDb { inner: ViewDb(&block.state), asked: Rc::clone(&asked), commits: Vec::new() };
+    let factory = factory_of(&block);
+    execute(&factory, &block, &mut db).expect("valid block");
+    assert!(asked.borrow().len() > 100, "{} locations", asked.borrow().len());
+    for (location, times) in asked.borrow().iter() {
+        assert_eq!(*times, 1, "{location}");
+    }
+    assert_eq!(db.commits.len(), 1);
+}
+
+#[test]
+fn an_invalid_block_gives_the_stock_error() {
+    let Some(mut block) = some_block() else { return };
+    let last = block.block.tx_count() - 1;
+    let poor = Address::repeat_byte(0x77);
+    block.block.senders[last] = poor;
+    let factory = factory_of(&block);
+    let (stock, stock_bundle) = execute_to_bundle(factory.stock(), &block);
+    let (ours, bundle) = execute_to_bundle(&factory, &block);
+    let (stock, ours) = (stock.expect_err("a sender without funds"), ours.expect_err("a sender without funds"));
+    assert!(stock.as_validation().is_some(), "{stock:?}");
+    assert_eq!(format!("{ours:?}"), format!("{stock:?}"));
+    assert!(bundle == stock_bundle, "what the transactions before it did is in the database");
+}
+
+/// A database that fails at one location.
+#[derive(Debug)]
+struct FailingDb<'a, V>(ViewDb<'a, V>, Address);
+
+#[derive(Debug, thiserror::Error)]
+enum FailingDbError {
+    #[error("disk on fire")]
+    Fire,
+    #[error(transparent)]
+    View(#[from] ViewDbError),
+}
+
+impl revm::context::DBErrorMarker for FailingDbError {}
+
+impl<V: StateView> Database for FailingDb<'_, V> {
+    type Error = FailingDbError;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, FailingDbError> {
+        if address == self.1 { Err(FailingDbError::Fire) } else { Ok(self.0.basic(address)?) }
+    }
+
+    fn code_by_hash(&mut self, hash: B256) -> Result<Bytecode, FailingDbError> {
+        Ok(self.0.code_by_hash(hash)?)
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, FailingDbError> {
+        Ok(self.0.storage(address, slot)?)
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, FailingDbError> {
+        Ok(self.0.block_hash(number)?)
+    }
+}
+
+#[test]
+fn a_failing_database_gives_the_stock_error() {
+    let Some(block) = some_block() else { return };
+    let factory = factory_of(&block);
+    let broken = block.block.senders[block.block.tx_count() / 2];
+    let db = || State::builder().with_database(FailingDb(ViewDb(&block.state), broken)).build();
+    let stock = execute(factory.stock(), &block, db()).expect_err("a read fails");
+    let ours = execute(&factory, &block, db()).expect_err("a read fails");
+    assert!(stock.as_internal().is_some(), "{stock:?}");
+    assert_eq!(format!("{ours:?}"), format!("{stock:?}"));
+}
+
+type ViewState<'a> = State<ViewDb<'a, ParentState>>;
+type PlainEvm<'a> = EthEvm<ViewState<'a>, NoOpInspector, PrecompilesMap>;
+
+/// What stands in the way of an EVM that `prepare` has changed.
+fn obstacle<'a>(block: &'a ReplayBlock, prepare: impl FnOnce(&mut PlainEvm<'a>)) -> Option<Obstacle> {
+    let factory = factory_of(block);
+    let db = State::builder().with_database(ViewDb(&block.state)).build();
+    let mut evm = factory.evm_factory().create_evm(db, evm_env(&block.block, &block.rules));
+    prepare(&mut evm);
+    factory.create_executor(evm, execution_ctx(&block.block)).obstacle()
+}
+
+#[test]
+fn every_file_since_byzantium_runs_in_parallel() {
+    let Some(root) = fixtures() else { return };
+    let folders = ["mainnet", "mainnet-witness", "mainnet-txenv"].map(|folder| root.join(folder));
+    for file in collect_paths(&folders).expect("the folders can be read") {
+        let block = load(&file).expect("the file is sound");
+        let expected = (block.rules.fork < Fork::Byzantium).then_some(Obstacle::BeforeByzantium);
+        assert_eq!(obstacle(&block, |_| ()), expected, "{}", file.display());
+    }
+}
+
+#[test]
+fn an_unusual_evm_is_left_to_the_stock_executor() {
+    let Some(block) = some_block() else { return };
+    assert_eq!(obstacle(&block, |evm| evm.ctx_mut().cfg.disable_nonce_check = true), Some(Obstacle::Environment));
+    assert_eq!(obstacle(&block, |evm| evm.ctx_mut().block.prevrandao = None), Some(Obstacle::Environment));
+    assert_eq!(obstacle(&block, |evm| evm.ctx_mut().block.number = U256::MAX), Some(Obstacle::Environment));
+    let own_precompile = obstacle(&block, |evm| {
+        let own = DynPrecompile::new(PrecompileId::Custom("own".into()), |input| {
+            Ok(PrecompileOutput::new(0, Default::default(), input.reservoir))
+        });
+        evm.precompiles_mut().apply_precompile(&Address::repeat_byte(0x99), |_| Some(own));
+    });
+    assert_eq!(own_precompile, Some(Obstacle::Precompiles));
+
+    let factory = factory_of(&block);
+    let db = State::builder().with_database(ViewDb(&block.state)).build();
+    let env = evm_env(&block.block, &block.rules);
+    let evm = factory.evm_factory().create_evm_with_inspector(db, env, StepCount(0));
+    let executor = factory.create_executor(evm, execution_ctx(&block.block));
+    assert_eq!(executor.obstacle(), Some(Obstacle::Inspector));
+}
+
+/// An inspector with something to remember.
+struct StepCount(u64);
+
+impl<CTX> revm::Inspector<CTX> for StepCount {
+    fn step(&mut self, _: &mut revm::interpreter::Interpreter, _: &mut CTX) {
+        self.0 += 1;
+    }
+}
+
+#[test]
+fn a_changed_transaction_input_is_executed_as_it_was_changed() {
+    let Some(block) = some_block() else { return };
+    let factory = factory_of(&block);
+    let (stock, ours) = (with_small_gas_limits(factory.stock(), &block), with_small_gas_limits(&factory, &block));
+    assert!(stock.is_err(), "21000 gas is too little for a call with data");
+    assert_eq!(format!("{ours:?}"), format!("{stock:?}"));
+}
+
+/// Executes a block with inputs that have other gas limits than their transactions.
+fn with_small_gas_limits<F>(factory: &F, block: &ReplayBlock) -> Outcome
+where
+    F: for<'a> BlockExecutorFactory<
+            EvmFactory = EthEvmFactory,
+            ExecutionCtx<'a> = EthBlockExecutionCtx<'a>,
+            Transaction = TxEnvelope,
+            Receipt = ReceiptEnvelope,
+        >,
+{
+    let recovered = &block.block;
+    let db = State::builder().with_database(ViewDb(&block.state)).build();
+    let evm = factory.evm_factory().create_evm(db, evm_env(recovered, &block.rules));
+    let transactions = (0..recovered.tx_count()).map(|pos| {
+        let (mut env, tx) = stock_tx(recovered, TxIndex::from(pos));
+        env.gas_limit = 21_000;
+        (env, tx)
+    });
+    factory.create_executor(evm, execution_ctx(recovered)).execute_block(transactions)
 }

@@ -37,9 +37,12 @@ fn check_folder(folder: &str, expected_count: usize) {
     let Some(root) = fixtures() else { return };
     let files = collect_paths(&[root.join(folder)]).expect("the folder can be read");
     assert_eq!(files.len(), expected_count);
-    let executors: Vec<BlockExecutor> = [(1, Suspension::Always), (2, Suspension::WhenUseful), (8, Suspension::Always), (3, Suspension::Never)]
-        .map(|(workers, suspension)| BlockExecutor::new(ExecutorConfig { workers, suspension, ..ExecutorConfig::default() }))
-        .into();
+    let executors: Vec<BlockExecutor> =
+        [(1, Suspension::Always), (2, Suspension::WhenUseful), (8, Suspension::Always), (3, Suspension::Never)]
+            .map(|(workers, suspension)| {
+                BlockExecutor::new(ExecutorConfig { workers, suspension, ..ExecutorConfig::default() })
+            })
+            .into();
     for file in files {
         let block = load(&file).expect("the file is sound");
         let mut input = BlockInput::new(&block.block, &block.rules);
@@ -50,12 +53,22 @@ fn check_folder(folder: &str, expected_count: usize) {
         check_header(&block, &sequential.outcome);
         let with_record = input.with_record(&sequential.outcome.record);
         for executor in &executors {
-            for (engine, input) in [(Engine::Optimistic, &input), (Engine::Listed, &with_record), (Engine::Auto, &input)] {
+            for (engine, input) in
+                [(Engine::Optimistic, &input), (Engine::Listed, &with_record), (Engine::Auto, &input)]
+            {
                 let execution = executor.execute(engine, input, &block.state, None).unwrap_or_else(|error| {
                     panic!("{}: {engine} with {} workers: {error}", file.display(), executor.config().workers)
                 });
                 let report = &execution.report;
-                println!("{} {engine} {}w: exec {} aborts {} susp {} gaveup {}", block.number(), executor.config().workers, report.executions, report.aborts, report.suspensions, report.gave_up);
+                println!(
+                    "{} {engine} {}w: exec {} aborts {} susp {} gaveup {}",
+                    block.number(),
+                    executor.config().workers,
+                    report.executions,
+                    report.aborts,
+                    report.suspensions,
+                    report.gave_up
+                );
                 assert!(
                     execution.outcome == sequential.outcome,
                     "{}: {engine} with {} workers differs",

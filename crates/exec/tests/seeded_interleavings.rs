@@ -4,7 +4,9 @@
 
 mod random_block;
 
-use motet_exec::{BlockExecutor, BlockInput, Engine, ExecError, Execution, ExecutorConfig, Hints, Schedule, Suspension};
+use motet_exec::{
+    BlockExecutor, BlockInput, Engine, ExecError, Execution, ExecutorConfig, Hints, Schedule, Suspension,
+};
 use motet_types::{BlockOutcome, Location, TxIndex};
 use random_block::{Dice, RandomBlock, random_block};
 

@@ -7,10 +7,13 @@
 //! - Receipts before Byzantium: the stock executor gives the status that later forks have, ours the
 //!   post-state root where the caller supplies one. The rest of the receipt is compared.
 
+#![allow(clippy::print_stdout, reason = "a test says what it skips and what it compared")]
+
+#[path = "stock/changes.rs"]
+mod changes;
 mod stock;
 
-use alloy_consensus::transaction::Recovered;
-use alloy_consensus::{Eip658Value, ReceiptEnvelope, TxEnvelope};
+use alloy_consensus::{Eip658Value, ReceiptEnvelope};
 use alloy_eip7928::{BlockAccessIndex, BlockAccessList};
 use alloy_eips::eip2935::HISTORY_STORAGE_ADDRESS;
 use alloy_eips::eip4788::BEACON_ROOTS_ADDRESS;
@@ -18,28 +21,18 @@ use alloy_eips::eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS;
 use alloy_eips::eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS;
 use alloy_evm::block::state_changes::post_block_balance_increments;
 use alloy_evm::block::{BlockExecutionResult, BlockExecutor as _};
+use alloy_evm::eth::EthBlockExecutor;
 use alloy_evm::eth::receipt_builder::AlloyReceiptBuilder;
-use alloy_evm::eth::{EthBlockExecutionCtx, EthBlockExecutor};
 use alloy_evm::{EthEvmFactory, Evm, EvmFactory};
 use alloy_primitives::{Address, KECCAK256_EMPTY};
+use changes::{bundle_changes, bundle_codes, diff_changes};
 use motet_exec::{BlockExecutor, BlockInput, Engine, ExecutorConfig, SystemCalls};
 use motet_types::{BlockOutcome, Fork, Location, Read, StateView, TxIndex, Value};
 use motet_workload::block_file::{ParentState, ReplayBlock, collect_paths, load};
 use revm::database::states::bundle_state::BundleRetention;
 use revm::database::{BundleState, State};
 use revm::database_interface::DatabaseCommitExt;
-use std::path::PathBuf;
-use stock::{FixedFork, ViewDb, bundle_changes, bundle_codes, diff_changes, evm_env, tx_env};
-
-fn fixtures() -> Option<PathBuf> {
-    let root = std::env::var_os("MOTET_FIXTURES")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures")), PathBuf::from);
-    if root.is_dir() {
-        return Some(root);
-    }
-    println!("skipped: no fixtures at {}", root.display());
-    None
-}
+use stock::{FixedFork, ViewDb, evm_env, execution_ctx, fixtures, stock_tx};
 
 /// What the stock executor leaves.
 struct Stock {
@@ -58,21 +51,11 @@ fn has_code(view: &ParentState, address: Address) -> bool {
 /// Runs the stock executor, setting the list's index as its users do.
 fn execute_stock(block: &ReplayBlock) -> Stock {
     let (recovered, rules) = (&block.block, &block.rules);
-    let body = &recovered.block.body;
     let tx_count = recovered.tx_count() as u64;
     let mut db = State::builder().with_database(ViewDb(&block.state)).with_bundle_update().with_bal_builder().build();
     let spec = FixedFork::new(rules, block.number());
     let evm = EthEvmFactory::default().create_evm(&mut db, evm_env(recovered, rules));
-    let ctx = EthBlockExecutionCtx {
-        parent_hash: recovered.header().parent_hash,
-        parent_beacon_block_root: recovered.header().parent_beacon_block_root,
-        ommers: &body.ommers,
-        withdrawals: body.withdrawals.as_ref().map(|withdrawals| withdrawals.as_slice().into()),
-        extra_data: recovered.header().extra_data.clone(),
-        tx_count_hint: Some(recovered.tx_count()),
-        slot_number: recovered.header().slot_number,
-    };
-    let mut executor = EthBlockExecutor::new(evm, ctx, &spec, AlloyReceiptBuilder::default());
+    let mut executor = EthBlockExecutor::new(evm, execution_ctx(recovered), &spec, AlloyReceiptBuilder::default());
     let present = |address| !block.lenient_system_calls || has_code(&block.state, address);
 
     executor.evm_mut().db_mut().set_bal_index(BlockAccessIndex(0));
@@ -85,11 +68,10 @@ fn execute_stock(block: &ReplayBlock) -> Stock {
         executor.system_caller.apply_beacon_root_contract_call(root, &mut executor.evm).expect("EIP-4788");
     }
     for pos in 0..recovered.tx_count() {
-        let tx = TxEnvelope::from(recovered.transactions()[pos].clone());
-        let input = (tx_env(recovered, TxIndex::from(pos)), Recovered::new_unchecked(tx, recovered.senders[pos]));
-        executor.evm_mut().db_mut().set_bal_index(TxIndex::from(pos).access_index());
+        let index = TxIndex::from(pos);
+        executor.evm_mut().db_mut().set_bal_index(index.access_index());
         executor
-            .execute_transaction(input)
+            .execute_transaction(stock_tx(recovered, index))
             .unwrap_or_else(|error| panic!("{}: stock, transaction {pos}: {error}", block.source.display()));
     }
     executor.evm_mut().db_mut().set_bal_index(BlockAccessIndex(tx_count + 1));
@@ -181,13 +163,38 @@ fn compare(block: &ReplayBlock, stock: &Stock, outcome: &BlockOutcome, engine: &
     found
 }
 
-fn check_folder(folder: &str, expected_count: usize) {
-    let Some(root) = fixtures() else { return };
+/// What was compared, so that a comparison of nothing fails.
+#[derive(Debug, Default)]
+struct Seen {
+    transactions: usize,
+    changed_accounts: usize,
+    changed_slots: usize,
+    deleted_accounts: usize,
+    deployed_codes: usize,
+    listed_accounts: usize,
+    requests: usize,
+}
+
+impl Seen {
+    fn add(&mut self, outcome: &BlockOutcome) {
+        self.transactions += outcome.receipts.len();
+        self.changed_accounts += outcome.diff.accounts.len();
+        self.changed_slots += outcome.diff.accounts.values().map(|change| change.storage.len()).sum::<usize>();
+        self.deleted_accounts += outcome.diff.accounts.values().filter(|change| change.account.is_none()).count();
+        self.deployed_codes += outcome.diff.codes.len();
+        self.listed_accounts += outcome.record.list.len();
+        self.requests += outcome.requests.len();
+    }
+}
+
+/// Compares all files of a folder with the stock executor.
+fn check_folder(folder: &str, expected_count: usize) -> Option<Seen> {
+    let root = fixtures()?;
     let files = collect_paths(&[root.join(folder)]).expect("the folder can be read");
     assert_eq!(files.len(), expected_count);
     let sequential = BlockExecutor::new(ExecutorConfig::default());
     let optimistic = BlockExecutor::new(ExecutorConfig { workers: 4, ..ExecutorConfig::default() });
-    let mut found = Vec::new();
+    let (mut found, mut seen) = (Vec::new(), Seen::default());
     for file in files {
         let block = load(&file).expect("the file is sound");
         let stock = execute_stock(&block);
@@ -201,19 +208,24 @@ fn check_folder(folder: &str, expected_count: usize) {
                 .unwrap_or_else(|error| panic!("{}: {engine}: {error}", file.display()))
                 .outcome;
             found.extend(compare(&block, &stock, &outcome, engine.name()));
+            seen.add(&outcome);
         }
     }
     assert!(found.is_empty(), "{} differences from the stock executor:\n{}", found.len(), found.join("\n"));
+    println!("{folder}: {seen:?}, counting both engines");
+    Some(seen)
 }
 
 #[test]
 fn mainnet_blocks_are_as_the_stock_executor_leaves_them() {
-    check_folder("mainnet", 45);
+    let Some(seen) = check_folder("mainnet", 45) else { return };
+    assert!(seen.deleted_accounts > 0 && seen.deployed_codes > 0 && seen.changed_slots > 0, "{seen:?}");
 }
 
 #[test]
 fn witness_blocks_are_as_the_stock_executor_leaves_them() {
-    check_folder("mainnet-witness", 6);
+    let Some(seen) = check_folder("mainnet-witness", 6) else { return };
+    assert!(seen.requests > 0 && seen.changed_slots > 0, "{seen:?}");
 }
 
 #[test]

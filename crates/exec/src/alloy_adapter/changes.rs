@@ -22,7 +22,11 @@ pub(super) fn commit<DB: StateDB>(db: &mut DB, diff: &StateDiff, parent: &Answer
             deaths.insert(*address, loaded(before).with_touched_mark().with_selfdestruct_mark());
             continue;
         };
-        let code = diff.codes.get(&after.code_hash).map(|code| analyse(code.clone()));
+        let code = match diff.codes.get(&after.code_hash) {
+            Some(code) => Some(analyse(code.clone())),
+            // Empty code is always at hand, and revm's bundles list it as they list any other.
+            None => (after.code_hash == KECCAK256_EMPTY).then(Bytecode::default),
+        };
         let reborn = change.wiped && before.is_some_and(may_have_storage);
         if reborn {
             deaths.insert(*address, loaded(before).with_touched_mark().with_selfdestruct_mark());

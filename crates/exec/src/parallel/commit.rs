@@ -61,7 +61,7 @@ impl<V: StateView + ?Sized> Run<'_, V> {
                 }
                 None => {
                     if conflict.is_some() {
-                        self.contended.store(true, crate::sync::Ordering::Relaxed);
+                        self.contended.store(true, crate::sync::Ordering::SeqCst);
                     }
                     order.run_next_seen(publish)?;
                     trace.end(tx, Incarnation::default(), Ran::InOrder { conflict });

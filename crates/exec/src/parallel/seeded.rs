@@ -1,4 +1,4 @@
-//! Many workers on one thread, interleaved by a seed.
+//! Many workers on one thread, interleaved by a seed or by the caller.
 //!
 //! The production scheduler, memory, validation and commit, driven one small step at a time: a worker asks
 //! for a task, runs until its next read, publishes, reports, or commits, and between any two steps another
@@ -28,61 +28,79 @@ enum Worker<'a> {
 }
 
 impl<'a, V: StateView + ?Sized> Run<'a, V> {
-    /// Runs the block with `workers` imaginary workers in the interleaving that `seed` names.
+    /// Runs the block with `workers` imaginary workers; `choose(n)` names one of `n` that can go on.
     ///
     /// # Panics
     /// When no worker can go on although the block is not over: a scheduler that deadlocks.
-    pub(super) fn work_seeded(&self, workers: usize, seed: u64) {
-        let mut dice = Dice(seed);
+    pub(super) fn work_driven(&self, workers: usize, mut choose: impl FnMut(usize) -> usize) {
         let mut trace = Trace::new(0, self.plan.clock);
         let mut crew: Vec<Worker<'a>> = (0..workers.max(1)).map(|_| Worker::Reporting(Event::Idle)).collect();
-        // Steps since somebody last did something.
-        let mut idle_steps = 0;
+        // Workers that were told to wait, and that nothing has happened for since.
+        let mut parked = vec![false; crew.len()];
+        let mut able: Vec<usize> = (0..crew.len()).collect();
+        let mut last = 0;
         while crew.iter().any(|worker| !matches!(worker, Worker::Done)) {
-            let chosen = dice.below(crew.len());
+            able.clear();
+            // The worker that went last comes first, so that choice 0 goes on without a switch.
+            let from_last = (0..crew.len()).map(|offset| (last + offset) % crew.len());
+            able.extend(from_last.filter(|at| !parked[*at] && !matches!(crew[*at], Worker::Done)));
+            assert!(!able.is_empty(), "no worker can go on and the block is not over");
+            let chosen = if able.len() == 1 { able[0] } else { able[choose(able.len())] };
+            last = chosen;
             trace.set_worker(chosen);
             let worker = std::mem::replace(&mut crew[chosen], Worker::Done);
-            let (worker, moved) = self.step_seeded(worker, &mut trace);
+            let (worker, told_to_wait) = self.step_driven(worker, &mut trace);
             crew[chosen] = worker;
-            idle_steps = if moved { 0 } else { idle_steps + 1 };
-            assert!(idle_steps < 1000 * crew.len(), "seed {seed}: no worker can go on and the block is not over");
+            match told_to_wait {
+                Told::ToWait => parked[chosen] = true,
+                Told::NewsThenWait => {
+                    parked.fill(false);
+                    parked[chosen] = true;
+                }
+                Told::ToWork => parked.fill(false),
+                Told::Nothing => {}
+            }
         }
         self.trace.lock().extend(trace.into_events());
     }
 
-    /// One step of one worker, and whether it did anything.
-    fn step_seeded(&self, worker: Worker<'a>, trace: &mut Trace) -> (Worker<'a>, bool) {
+    /// One step of one worker, and what that means for the others.
+    fn step_driven(&self, worker: Worker<'a>, trace: &mut Trace) -> (Worker<'a>, Told) {
         match worker {
-            Worker::Done => (Worker::Done, false),
+            Worker::Done => (Worker::Done, Told::Nothing),
             Worker::Reporting(event) => {
                 let news = event != Event::Idle;
                 trace.begin();
                 match self.desk.ask(event) {
-                    Task::Wait => (Worker::Reporting(Event::Idle), news),
-                    Task::Done => (Worker::Done, true),
-                    Task::Commit { range, in_order } => (Worker::Committing { range, in_order }, true),
+                    Task::Wait if news => (Worker::Reporting(Event::Idle), Told::NewsThenWait),
+                    Task::Wait => (Worker::Reporting(Event::Idle), Told::ToWait),
+                    Task::Done => (Worker::Done, Told::ToWork),
+                    Task::Commit { range, in_order } => (Worker::Committing { range, in_order }, Told::ToWork),
                     Task::Execute { tx, incarnation } => {
                         self.prepare(tx, incarnation);
                         let fiber = self.new_fiber().unwrap_or_else(|| panic!("no memory for a stack"));
-                        (Worker::Running { fiber, tx, incarnation, command: In::Run(tx) }, true)
+                        (Worker::Running { fiber, tx, incarnation, command: In::Run(tx) }, Told::ToWork)
                     }
                     Task::Resume { tx } => {
                         let fiber = self.take_suspended(tx);
-                        (Worker::Running { fiber, tx, incarnation: Incarnation::default(), command: In::Go }, true)
+                        (
+                            Worker::Running { fiber, tx, incarnation: Incarnation::default(), command: In::Go },
+                            Told::ToWork,
+                        )
                     }
                 }
             }
             Worker::Running { mut fiber, tx, incarnation, command } => match fiber.step(command) {
-                Out::Paused => (Worker::Running { fiber, tx, incarnation, command: In::Go }, true),
+                Out::Paused => (Worker::Running { fiber, tx, incarnation, command: In::Go }, Told::Nothing),
                 Out::Over(attempt) => {
                     self.fibers.lock().push(fiber);
-                    (Worker::Settling { tx, incarnation, attempt }, true)
+                    (Worker::Settling { tx, incarnation, attempt }, Told::Nothing)
                 }
                 Out::Waits(wait) if self.plan.suspension == Suspension::Never => {
                     // Without suspension the transaction is given up, as it is on the direct path.
                     fiber.step(In::Cancel);
                     self.fibers.lock().push(fiber);
-                    (Worker::Settling { tx, incarnation, attempt: Attempt::Blocked(wait) }, true)
+                    (Worker::Settling { tx, incarnation, attempt: Attempt::Blocked(wait) }, Told::Nothing)
                 }
                 Out::Waits(wait) => {
                     trace.end(tx, incarnation, Ran::Suspended(wait));
@@ -91,22 +109,34 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                         Wait::Ticket(ticket) => self.desk.suspend_on_ticket(tx, || self.poll(tx, ticket)),
                         wait => Event::Suspended { tx, on: wait_for(wait) },
                     };
-                    (Worker::Reporting(event), true)
+                    (Worker::Reporting(event), Told::Nothing)
                 }
                 Out::Ended => unreachable!("a fiber ends only when told to quit"),
             },
             Worker::Settling { tx, incarnation, attempt } => {
-                (Worker::Reporting(self.settle(tx, incarnation, attempt, trace)), true)
+                (Worker::Reporting(self.settle(tx, incarnation, attempt, trace)), Told::Nothing)
             }
             Worker::Committing { range, in_order } => {
-                (Worker::Reporting(self.commit_or_halt(range, in_order, trace)), true)
+                (Worker::Reporting(self.commit_or_halt(range, in_order, trace)), Told::ToWork)
             }
         }
     }
 }
 
+/// What a step means for workers that wait.
+enum Told {
+    /// The scheduler has not changed.
+    Nothing,
+    /// The worker has nothing to do.
+    ToWait,
+    /// The worker reported something, then had nothing to do.
+    NewsThenWait,
+    /// The scheduler has changed: others ask again.
+    ToWork,
+}
+
 /// SplitMix64 (Steele, Lea, Flood 2014): a few lines, and the same on every machine.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
     fn next(&mut self) -> u64 {
@@ -117,7 +147,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
 }

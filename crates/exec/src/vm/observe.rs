@@ -3,7 +3,7 @@
 //! revm hands out whole accounts. Most transactions that load an account never look at its balance; they
 //! call its code. What can observe a balance is a short list: BALANCE and SELFBALANCE; SELFDESTRUCT, which
 //! moves all of it; a transfer, create or fee, which only asks whether there is enough; and a credit,
-//! which only asks whether the sum fits. Emptiness (EIP-161) is the database's own business: it sees
+//! which only asks whether the sum fits. A nonce is observed by a creation alone. Emptiness (EIP-161) is the database's own business: it sees
 //! every load.
 
 use super::{Database, VmContext};
@@ -71,6 +71,7 @@ pub(super) fn frame<D: VmDb>(ctx: &mut VmContext<D>, input: &FrameInput) -> Resu
             }
         }
         FrameInput::Create(create) => {
+            // The opcode has said so already; a creating transaction has no opcode.
             ctx.journaled_state.database.nonce_observed(create.caller());
             if !create.value().is_zero() {
                 paid(ctx, create.caller(), create.value());
@@ -105,6 +106,8 @@ pub(super) fn install<D: VmDb>(table: &mut EthInstructions<EthInterpreter, VmCon
         (opcode::BALANCE, Instruction::new(balance::<D>)),
         (opcode::SELFBALANCE, Instruction::new(self_balance::<D>)),
         (opcode::SELFDESTRUCT, Instruction::new(self_destruct::<D>)),
+        (opcode::CREATE, Instruction::new(create::<false, D>)),
+        (opcode::CREATE2, Instruction::new(create::<true, D>)),
     ] {
         table.instruction_table_mut()[op as usize] = instruction;
     }
@@ -135,4 +138,17 @@ fn self_destruct<D: VmDb>(ctx: Ctx<'_, D>) -> InstructionExecResult {
     let address = ctx.interpreter.input.target_address();
     observed(ctx.host, address);
     instructions::host::selfdestruct(ctx)
+}
+
+/// From Amsterdam on the opcode itself compares the balance and derives the address, to charge for the account
+/// that it would create; running out of gas there starts no frame.
+fn create<const IS_CREATE2: bool, D: VmDb>(ctx: Ctx<'_, D>) -> InstructionExecResult {
+    let address = ctx.interpreter.input.target_address();
+    ctx.host.journaled_state.database.nonce_observed(address);
+    if let Some(value) = ctx.interpreter.stack.top().copied()
+        && !value.is_zero()
+    {
+        paid(ctx.host, address, value);
+    }
+    instructions::contract::create::<IS_CREATE2, _, _>(ctx)
 }

@@ -73,7 +73,8 @@ fn any_address(dice: &mut Dice) -> Address {
         3..=6 => contract(dice.below(4)),
         7 => BENEFICIARY,
         8 => Address::with_last_byte(dice.pick(&[1, 2, 3, 4, 9])),
-        9 => contract(dice.below(4)).create2(B256::with_last_byte(dice.below(2) as u8), alloy_primitives::keccak256(CHILD_INIT)),
+        9 => contract(dice.below(4))
+            .create2(B256::with_last_byte(dice.below(2) as u8), alloy_primitives::keccak256(CHILD_INIT)),
         10 => contract(dice.below(4)).create(dice.below(3)),
         _ => fresh(dice.below(3)),
     }
@@ -82,7 +83,8 @@ fn any_address(dice: &mut Dice) -> Address {
 /// Init code of a child whose runtime is SSTORE(0, SLOAD(0) + 1), then SELFDESTRUCT(CALLER) if the call's
 /// value is odd.
 const CHILD_INIT: [u8; 32] = [
-    0x60, 0x15, 0x80, 0x60, 0x0b, 0x60, 0x00, 0x39, 0x60, 0x00, 0xf3, 0x60, 0x00, 0x54, 0x60, 0x01, 0x01, 0x60, 0x00, 0x55, 0x60, 0x01, 0x34, 0x16, 0x60, 0x12, 0x57, 0x00, 0x00, 0x5b, 0x33, 0xff,
+    0x60, 0x15, 0x80, 0x60, 0x0b, 0x60, 0x00, 0x39, 0x60, 0x00, 0xf3, 0x60, 0x00, 0x54, 0x60, 0x01, 0x01, 0x60, 0x00,
+    0x55, 0x60, 0x01, 0x34, 0x16, 0x60, 0x12, 0x57, 0x00, 0x00, 0x5b, 0x33, 0xff,
 ];
 
 struct Code(Vec<u8>);
@@ -152,7 +154,15 @@ fn snippet(code: &mut Code, dice: &mut Dice, fork: Fork) {
         11..=13 => {
             // CALL(gas, address, value, 0, 0, 0, 0)
             let value = if dice.chance(60) { dice.below(4) } else { 0 };
-            code.push(0).push(0).push(0).push(0).push(value).address(any_address(dice)).push(60_000).op(0xf1).store(slot);
+            code.push(0)
+                .push(0)
+                .push(0)
+                .push(0)
+                .push(value)
+                .address(any_address(dice))
+                .push(60_000)
+                .op(0xf1)
+                .store(slot);
         }
         14 => {
             // CALLCODE or DELEGATECALL
@@ -242,7 +252,8 @@ pub fn random_block(seed: u64) -> RandomBlock {
         }
     }
     let base_fee = if fork >= Fork::London { dice.below(3) } else { 0 };
-    let mut nonces: Vec<u64> = (0..4).map(|index| state.account(&eoa(index)).map_or(0, |entry| entry.account.nonce)).collect();
+    let mut nonces: Vec<u64> =
+        (0..4).map(|index| state.account(&eoa(index)).map_or(0, |entry| entry.account.nonce)).collect();
     let (mut transactions, mut senders, mut authorities) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..2 + dice.below(14) {
         let from = dice.below(4);
@@ -269,9 +280,11 @@ pub fn random_block(seed: u64) -> RandomBlock {
         header.excess_blob_gas = Some(0);
         header.parent_beacon_block_root = Some(B256::ZERO);
     }
-    let mut block = Block::new(header, alloy_consensus::BlockBody { transactions, ommers: Vec::new(), withdrawals: None });
+    let mut block =
+        Block::new(header, alloy_consensus::BlockBody { transactions, ommers: Vec::new(), withdrawals: None });
     if fork >= Fork::Shanghai {
-        let withdrawal = |dice: &mut Dice| Withdrawal { address: any_address(dice), amount: dice.below(2), ..Withdrawal::default() };
+        let withdrawal =
+            |dice: &mut Dice| Withdrawal { address: any_address(dice), amount: dice.below(2), ..Withdrawal::default() };
         block.body.withdrawals = Some(Withdrawals::new((0..dice.below(3)).map(|_| withdrawal(&mut dice)).collect()));
     }
     RandomBlock { rules, block: RecoveredBlock::new(block, senders, authorities), state }

@@ -1,1 +1,1 @@
-//! x
+//! Nothing yet.
