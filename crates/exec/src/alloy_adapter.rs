@@ -75,7 +75,7 @@ use std::sync::Arc;
 /// let factory = MotetBlockExecutorFactory::new(AlloyReceiptBuilder::default(), EthSpec::mainnet(), config);
 ///
 /// // The parent state: two accounts that have something to spend.
-/// let senders = [Address::with_last_byte(1), Address::with_last_byte(2)];
+/// let senders = [Address::repeat_byte(1), Address::repeat_byte(2)];
 /// let mut parent = CacheDB::new(EmptyDB::default());
 /// for sender in senders {
 ///     parent.insert_account_info(sender, AccountInfo::from_balance(U256::from(10).pow(U256::from(18))));
@@ -94,7 +94,7 @@ use std::sync::Arc;
 ///     chain_id: 1,
 ///     gas_limit: 250_000,
 ///     max_fee_per_gas: 10,
-///     to: TxKind::Call(Address::with_last_byte(9)),
+///     to: TxKind::Call(Address::repeat_byte(9)),
 ///     value: U256::from(5),
 ///     ..Default::default()
 /// };
@@ -117,7 +117,7 @@ use std::sync::Arc;
 /// assert_eq!(executor.obstacle(), None);
 /// let result = executor.execute_block(&transactions)?;
 /// assert_eq!(result.gas_used, 42_000);
-/// let payee = db.load_cache_account(Address::with_last_byte(9))?.account_info().unwrap_or_default();
+/// let payee = db.load_cache_account(Address::repeat_byte(9))?.account_info().unwrap_or_default();
 /// assert_eq!(payee.balance, U256::from(10));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

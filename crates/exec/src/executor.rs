@@ -62,6 +62,9 @@ pub enum SystemCalls {
     /// Skip the call and count it: for replaying blocks whose pre-state holds only what their
     /// transactions touch.
     SkipAbsent,
+    /// None is made and no request is collected: for tests of transactions, whose block is nothing but an
+    /// environment.
+    None,
 }
 
 /// A block to execute.

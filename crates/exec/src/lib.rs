@@ -11,6 +11,7 @@
 //! home of revm, in one module (`vm`).
 
 pub mod alloy_adapter;
+mod committed_end;
 mod error;
 mod executor;
 mod fiber;

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 #[derive(Debug)]
 pub(crate) struct Pool {
     workers: usize,
+    #[cfg_attr(feature = "shuttle", allow(dead_code))]
     threads: OnceLock<Option<ThreadPool>>,
 }
 
@@ -20,6 +21,20 @@ impl Pool {
     /// in any of them goes on here, after the others have returned.
     pub(crate) fn scope(&self, workers: usize, work: impl Fn(usize) + Sync) {
         let workers = workers.clamp(1, self.workers);
+        #[cfg(feature = "shuttle")]
+        return shuttle::thread::scope(|scope| {
+            for worker in 1..workers {
+                let work = &work;
+                scope.spawn(move || work(worker));
+            }
+            work(0);
+        });
+        #[cfg(not(feature = "shuttle"))]
+        self.scope_on_threads(workers, work);
+    }
+
+    #[cfg(not(feature = "shuttle"))]
+    fn scope_on_threads(&self, workers: usize, work: impl Fn(usize) + Sync) {
         let threads = self.threads.get_or_init(|| {
             ThreadPoolBuilder::new()
                 .num_threads(self.workers - 1)

@@ -4,6 +4,7 @@
 //! what the transaction depends on beyond the accounts and slots that the EVM keeps anyway
 //! ([`Observations`]). `validate` compares all of it with the ledger once everything below is final.
 
+use crate::committed_end::CommittedEnd;
 use crate::executor::BlockInput;
 use crate::fiber::Gate;
 use crate::list_index::ListIndex;
@@ -11,7 +12,7 @@ use crate::mv_memory::{Lookup, MvMemory, Origin, SeenAccount};
 use crate::parallel::Attempt;
 use crate::parent::{Parent, info, wrong_kind};
 use crate::stop::Stop;
-use crate::sync::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::{AtomicBool, Ordering};
 use crate::vm::{AccountInfo, Bytecode, Database, EvmState, VmDb};
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use motet_types::{Account, Location, Read, StateView, TxIndex, Value};
@@ -67,26 +68,6 @@ pub(crate) enum Source<'a> {
     List(&'a ListIndex<'a>),
 }
 
-/// Count of committed transactions: all of `0..n` are final, none above is.
-///
-/// Invariant: only the committing worker moves it, only upwards. `advance` (Release) comes after the memory
-/// took in what was committed and pairs with `covers` (Acquire): who sees a transaction's turn come also
-/// finds there what everything below has written.
-#[derive(Debug, Default)]
-pub(crate) struct CommittedEnd(AtomicU32);
-
-impl CommittedEnd {
-    /// Says that all transactions up to and with `tx` are final.
-    pub(crate) fn advance(&self, tx: TxIndex) {
-        self.0.store(tx.0 + 1, Ordering::Release);
-    }
-
-    /// Whether everything below `tx` is final.
-    pub(crate) fn covers(&self, tx: TxIndex) -> bool {
-        self.0.load(Ordering::Acquire) >= tx.0
-    }
-}
-
 /// What all speculative executions of a block share.
 pub(crate) struct Shared<'a, V: ?Sized> {
     pub(crate) parent: Parent<'a, V>,
@@ -105,7 +86,7 @@ impl<'a, V: StateView + ?Sized> Shared<'a, V> {
             parent,
             source: list.map_or_else(|| Source::Memory(MvMemory::new()), Source::List),
             beneficiary: input.block.header().beneficiary,
-            committed: CommittedEnd::default(),
+            committed: CommittedEnd::new(),
             doomed: (0..input.block.tx_count()).map(|_| AtomicBool::new(false)).collect(),
             halted: AtomicBool::new(false),
         }

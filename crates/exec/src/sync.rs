@@ -1,17 +1,25 @@
-//! The synchronisation primitives of this crate: the standard library's, or shuttle's under
-//! `--cfg shuttle`, so that the model checker runs the production code.
+//! The synchronisation primitives of this crate: the standard library's, or a model checker's (features
+//! `shuttle` and `loom`), so that the checker runs the production code.
 //!
 //! Locks do not poison here: a worker that panics is caught at its root, releases its peers and the panic
 //! goes on (see `pool`), so no one reads what it left half done.
 
-#[cfg(shuttle)]
+#[cfg(feature = "shuttle")]
 use shuttle::sync as imp;
-#[cfg(not(shuttle))]
+#[cfg(not(feature = "shuttle"))]
 use std::sync as imp;
 
 pub(crate) use imp::atomic::{AtomicBool, AtomicU32, Ordering};
 pub(crate) use imp::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 use std::sync::PoisonError;
+
+/// Atomics of the types that use an ordering weaker than SeqCst: loom checks those, each by itself.
+pub(crate) mod weak {
+    #[cfg(feature = "loom")]
+    pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
+    #[cfg(not(feature = "loom"))]
+    pub(crate) use super::{AtomicU32, Ordering};
+}
 
 /// Mutual exclusion.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! What a block does besides its transactions: system calls, withdrawals, rewards, the DAO fork.
 
 use crate::error::{ExecError, InvalidBlock};
-use crate::executor::BlockInput;
+use crate::executor::{BlockInput, SystemCalls};
 use crate::in_order::LedgerDb;
 use crate::stop::Stop;
 use alloy_consensus::ReceiptEnvelope;
@@ -48,7 +48,7 @@ pub(crate) struct Credit {
 pub(crate) fn calls_before(input: &BlockInput<'_>) -> Result<Vec<SystemCall>, ExecError> {
     let header = input.block.header();
     let mut calls = Vec::new();
-    if header.number == 0 {
+    if header.number == 0 || input.system_calls == SystemCalls::None {
         return Ok(calls);
     }
     let mut call = |contract, word: B256| {
@@ -66,6 +66,9 @@ pub(crate) fn calls_before(input: &BlockInput<'_>) -> Result<Vec<SystemCall>, Ex
 /// The calls after the last transaction: EIP-7002, EIP-7251, EIP-8282.
 pub(crate) fn calls_after(input: &BlockInput<'_>) -> Vec<SystemCall> {
     let mut calls = Vec::new();
+    if input.system_calls == SystemCalls::None {
+        return calls;
+    }
     let mut call = |contract, request_type, must_exist| {
         calls.push(SystemCall { contract, data: Bytes::new(), request_type: Some(request_type), must_exist });
     };
@@ -138,7 +141,7 @@ pub(crate) fn dao_credits<V: StateView + ?Sized>(db: &mut LedgerDb<'_, V>) -> Re
 /// The deposits that the block's logs request, in order. EIP-6110.
 pub(crate) fn deposit_requests(input: &BlockInput<'_>, receipts: &[ReceiptEnvelope]) -> Result<Requests, ExecError> {
     let mut requests = Requests::default();
-    if !input.rules.is_active(Fork::Prague) {
+    if !input.rules.is_active(Fork::Prague) || input.system_calls == SystemCalls::None {
         return Ok(requests);
     }
     let mut deposits = Vec::new();

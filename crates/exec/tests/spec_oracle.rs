@@ -173,7 +173,7 @@ fn small_blocks_are_as_the_specification_executes_them() {
             }
         }
         println!(
-            "{}: {seeds} blocks, over both engines {transactions} transactions ({failed} without success), {deleted} accounts deleted, {requests} requests",
+            "{}: {seeds} blocks, over both engines {transactions} transactions ({failed} with status 0), {deleted} accounts deleted, {requests} requests",
             fork.name()
         );
     }

@@ -147,13 +147,13 @@ fn alloc(fork: Fork, senders: &[(Person, u64)], dice: &mut Dice) -> BTreeMap<Add
         alloc.insert(sender.address, AllocAccount { balance, ..AllocAccount::default() });
     }
     for (pos, code) in contracts::RUNTIME.iter().enumerate() {
-        let storage =
-            (0..3).map(|slot| (U256::from(slot), U256::from(dice.roll(3)))).filter(|(_, value)| !value.is_zero());
+        let slots = [dice.roll(3), dice.roll(3), dice.roll(3)];
+        let storage = (0..3).zip(slots).filter(|(_, value)| *value != 0);
         let account = AllocAccount {
             balance: U256::from(dice.roll(3) * 1_000),
             nonce: 1,
             code: Bytes::from_static(code),
-            storage: storage.collect(),
+            storage: storage.map(|(slot, value)| (U256::from(slot), U256::from(value))).collect(),
         };
         alloc.insert(contracts::address(pos), account);
     }

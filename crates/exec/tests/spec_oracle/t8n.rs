@@ -85,8 +85,7 @@ impl Tool {
 fn fork_name(fork: Fork) -> &'static str {
     match fork {
         Fork::Tangerine => "TangerineWhistle",
-        // The specification has the two forks as one, without the EIP that the second removed.
-        Fork::Petersburg => "Constantinople",
+        Fork::Petersburg => "ConstantinopleFix",
         other => other.name(),
     }
 }
@@ -161,7 +160,7 @@ fn verdict(output: &Value) -> Verdict {
     let entries = |value: &Value| value.as_object().cloned().unwrap_or_default();
     let mut refused: Vec<String> = result["rejected"].as_array().into_iter().flatten().map(Value::to_string).collect();
     refused.extend(result.get("blockException").filter(|fault| !fault.is_null()).map(Value::to_string));
-    let alloc = entries(&output["alloc"]).iter().map(|(address, account)| {
+    let alloc = entries(&output["alloc"]).into_iter().map(|(address, account)| {
         let field = |name: &str| account.get(name).map(number).unwrap_or_default();
         let code: Bytes = account.get("code").map_or_else(Bytes::new, |code| text(code).parse().expect("t8n: code"));
         let storage = account.get("storage").map(entries).unwrap_or_default();

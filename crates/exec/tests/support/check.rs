@@ -193,6 +193,10 @@ pub(crate) fn same(label: &str, expected: &Result<BlockOutcome, ExecError>, foun
                 assert_eq!(left, right, "{label}: change of {address} (left: sequential)");
             }
             assert_eq!(expected.diff, found.diff, "{label}: change of the state (left: sequential)");
+            let addresses = |outcome: &BlockOutcome| -> Vec<_> {
+                outcome.record.list.iter().map(|account| account.address).collect()
+            };
+            assert_eq!(addresses(expected), addresses(found), "{label}: listed accounts (left: sequential)");
             for (expected, found) in expected.record.list.iter().zip(&found.record.list) {
                 assert_eq!(expected, found, "{label}: the list (left: sequential)");
             }
