@@ -287,10 +287,12 @@ where
         transactions: impl IntoIterator<Item = impl ExecutableTx<Self>>,
     ) -> Result<BlockExecutionResult<R::Receipt>, BlockExecutionError> {
         let transactions: Vec<_> = transactions.into_iter().map(|tx| tx.into_parts()).collect();
-        let environment = self.environment().and_then(|environment| {
-            environment
-                .with_transactions(transactions.iter().map(|(env, tx)| (env, tx.tx().clone().into(), *tx.signer())))
-        });
+        let environment = if transactions.len() < 2 && self.factory.engine == Engine::Auto {
+            Err(Obstacle::TooSmall)
+        } else {
+            let inputs = transactions.iter().map(|(env, tx)| (env, tx.tx().clone().into(), *tx.signer()));
+            self.environment().and_then(|environment| environment.with_transactions(inputs))
+        };
         if let Ok(environment) = environment
             && let Some(result) = self.execute_parallel(&environment)
         {

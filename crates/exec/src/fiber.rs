@@ -91,11 +91,57 @@ fn suspend<T>(yielder: &Yielder<In, Out<T>>, out: Out<T>) -> Result<(), Stop> {
     }
 }
 
+/// ThreadSanitizer's interface for stacks of one's own (compiler-rt, `sanitizer/tsan_interface.h`). Without
+/// it the tool takes a switch of stacks for a corrupted one.
+#[cfg(tsan)]
+mod tsan {
+    use std::ffi::{c_uint, c_void};
+
+    unsafe extern "C" {
+        fn __tsan_get_current_fiber() -> *mut c_void;
+        fn __tsan_create_fiber(flags: c_uint) -> *mut c_void;
+        fn __tsan_destroy_fiber(fiber: *mut c_void);
+        fn __tsan_switch_to_fiber(fiber: *mut c_void, flags: c_uint);
+    }
+
+    /// The tool's side of one fiber.
+    pub(super) struct Shadow(*mut c_void);
+
+    impl Shadow {
+        pub(super) fn new() -> Self {
+            // SAFETY: no precondition.
+            Self(unsafe { __tsan_create_fiber(0) })
+        }
+
+        /// Runs `on_fiber`, which switches stacks there and back, with the tool told of both switches.
+        #[inline(never)]
+        pub(super) fn during<R>(&self, on_fiber: impl FnOnce() -> R) -> R {
+            // SAFETY: the handle is live until drop, and the switch back restores the caller's own.
+            unsafe {
+                let caller = __tsan_get_current_fiber();
+                __tsan_switch_to_fiber(self.0, 0);
+                let result = on_fiber();
+                __tsan_switch_to_fiber(caller, 0);
+                result
+            }
+        }
+    }
+
+    impl Drop for Shadow {
+        fn drop(&mut self) {
+            // SAFETY: the fiber is not running: dropping needs it by value.
+            unsafe { __tsan_destroy_fiber(self.0) }
+        }
+    }
+}
+
 /// A coroutine whose body borrows from a block.
 #[allow(missing_debug_implementations)]
 pub(crate) struct Fiber<'a, T: Send> {
     /// `None` only once the stack is taken back.
     coroutine: Option<Coroutine<In, Out<T>, (), DefaultStack>>,
+    #[cfg(tsan)]
+    shadow: tsan::Shadow,
     _block: PhantomData<&'a ()>,
 }
 
@@ -125,13 +171,24 @@ impl<'a, T: Send + 'a> Fiber<'a, T> {
         // keeps the fiber itself from outliving `'a`, and dropping it ends the body first (`finish`). A
         // leaked fiber is never resumed, so its body never runs after `'a` either.
         let coroutine = unsafe { Coroutine::with_stack_unchecked(stack, body) };
-        Self { coroutine: Some(coroutine), _block: PhantomData }
+        Self {
+            coroutine: Some(coroutine),
+            #[cfg(tsan)]
+            shadow: tsan::Shadow::new(),
+            _block: PhantomData,
+        }
     }
+}
 
+impl<T: Send> Fiber<'_, T> {
     /// Goes on until the fiber waits, is over with a transaction, or ends. A panic in the body goes on here.
     pub(crate) fn step(&mut self, command: In) -> Out<T> {
         let coroutine = self.coroutine.as_mut().expect("a fiber is stepped before its stack is taken");
-        match coroutine.resume(command) {
+        #[cfg(tsan)]
+        let result = self.shadow.during(|| coroutine.resume(command));
+        #[cfg(not(tsan))]
+        let result = coroutine.resume(command);
+        match result {
             CoroutineResult::Yield(out) => out,
             CoroutineResult::Return(()) => Out::Ended,
         }
@@ -139,17 +196,17 @@ impl<'a, T: Send + 'a> Fiber<'a, T> {
 
     /// Ends the fiber without unwinding, and gives its stack back.
     pub(crate) fn into_stack(mut self) -> Option<DefaultStack> {
-        let mut coroutine = self.coroutine.take()?;
-        finish(&mut coroutine);
+        self.finish();
+        let coroutine = self.coroutine.take()?;
         coroutine.done().then(|| coroutine.into_stack())
     }
-}
 
-/// Cancels what is suspended, then lets the body return.
-fn finish<T>(coroutine: &mut Coroutine<In, Out<T>, (), DefaultStack>) {
-    while coroutine.started() && !coroutine.done() {
-        if let CoroutineResult::Yield(Out::Over(_)) = coroutine.resume(In::Cancel) {
-            coroutine.resume(In::Quit);
+    /// Cancels what is suspended, then lets the body return.
+    fn finish(&mut self) {
+        while self.coroutine.as_ref().is_some_and(|coroutine| coroutine.started() && !coroutine.done()) {
+            if let Out::Over(_) = self.step(In::Cancel) {
+                self.step(In::Quit);
+            }
         }
     }
 }
@@ -157,8 +214,6 @@ fn finish<T>(coroutine: &mut Coroutine<In, Out<T>, (), DefaultStack>) {
 impl<T: Send> Drop for Fiber<'_, T> {
     fn drop(&mut self) {
         // A body that panicked is done; one that is suspended ends by error value.
-        if let Some(coroutine) = &mut self.coroutine {
-            finish(coroutine);
-        }
+        self.finish();
     }
 }

@@ -15,10 +15,10 @@ use std::sync::PoisonError;
 
 /// Atomics of the types that use an ordering weaker than SeqCst: loom checks those, each by itself.
 pub(crate) mod weak {
-    #[cfg(feature = "loom")]
-    pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
     #[cfg(not(feature = "loom"))]
     pub(crate) use super::{AtomicU32, Ordering};
+    #[cfg(feature = "loom")]
+    pub(crate) use loom::sync::atomic::{AtomicU32, Ordering};
 }
 
 /// Mutual exclusion.

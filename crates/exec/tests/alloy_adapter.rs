@@ -21,11 +21,14 @@ use revm::database::states::bundle_state::BundleRetention;
 use revm::database::{BundleState, State};
 use revm::inspector::NoOpInspector;
 use revm::precompile::{PrecompileId, PrecompileOutput};
-use revm::state::{Account, AccountInfo, Bytecode};
-use revm::{Database, DatabaseCommit};
+use revm::state::{Account, AccountInfo, Bytecode, EvmState};
+use revm::{Database, DatabaseCommit, OnStateHook};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use stock::{FixedFork, ViewDb, ViewDbError, evm_env, execution_ctx, fixtures, stock_tx};
 
 type Outcome = Result<BlockExecutionResult<ReceiptEnvelope>, BlockExecutionError>;
@@ -55,8 +58,17 @@ where
     factory.create_executor(evm, execution_ctx(recovered)).execute_block(transactions)
 }
 
-/// Executes a whole block over revm's `State`, and takes the bundle.
-fn execute_to_bundle<F>(factory: &F, block: &ReplayBlock) -> (Outcome, BundleState)
+/// Counts commits: a block that ran in parallel takes one or two.
+struct CommitCount(Arc<AtomicUsize>);
+
+impl OnStateHook for CommitCount {
+    fn on_state(&mut self, _: EvmState) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Executes a whole block over revm's `State`, and takes the bundle and the number of commits.
+fn execute_to_bundle<F>(factory: &F, block: &ReplayBlock) -> (Outcome, BundleState, usize)
 where
     F: for<'a> BlockExecutorFactory<
             EvmFactory = EthEvmFactory,
@@ -66,12 +78,14 @@ where
         >,
 {
     let mut db = State::builder().with_database(ViewDb(&block.state)).with_bundle_update().build();
+    let commits = Arc::default();
+    db.set_state_hook(Some(Box::new(CommitCount(Arc::clone(&commits)))));
     let outcome = execute(factory, block, &mut db);
     db.merge_transitions(BundleRetention::Reverts);
     let mut bundle = db.take_bundle();
     // Reverts come in the order of a hash map.
     bundle.reverts.sort();
-    (outcome, bundle)
+    (outcome, bundle, commits.load(Ordering::Relaxed))
 }
 
 fn check_folder(folder: &str) {
@@ -79,8 +93,10 @@ fn check_folder(folder: &str) {
     for file in collect_paths(&[root.join(folder)]).expect("the folder can be read") {
         let block = load(&file).expect("the file is sound");
         let factory = factory_of(&block);
-        let (stock_outcome, stock_bundle) = execute_to_bundle(factory.stock(), &block);
-        let (outcome, bundle) = execute_to_bundle(&factory, &block);
+        let (stock_outcome, stock_bundle, _) = execute_to_bundle(factory.stock(), &block);
+        let (outcome, bundle, commits) = execute_to_bundle(&factory, &block);
+        let parallel = block.rules.fork >= Fork::Byzantium;
+        assert!(commits <= 2 || !parallel, "{}: {commits} commits", file.display());
         assert_eq!(outcome.expect("valid block"), stock_outcome.expect("valid block"), "{}", file.display());
         // Accounts, statuses, original values, contracts and reverts, field by field.
         assert!(bundle == stock_bundle, "{}: the bundles differ", file.display());
@@ -100,6 +116,21 @@ fn witness_blocks_leave_the_stock_bundle() {
 #[test]
 fn the_block_without_header_leaves_the_stock_bundle() {
     check_folder("mainnet-txenv");
+}
+
+#[test]
+fn transactions_with_signed_authorizations_run_in_parallel() {
+    let Some(root) = fixtures() else { return };
+    let block = load(&root.join("mainnet-witness/23587691.json.gz")).expect("the file is sound");
+    let recovered = &block.block;
+    assert!(recovered.transactions().iter().any(|tx| tx.is_eip7702()), "the file has such a transaction");
+    let transactions = (0..recovered.tx_count()).map(|pos| stock_tx(recovered, TxIndex::from(pos)).1);
+    let factory = factory_of(&block);
+    let mut db = CountingDb { inner: ViewDb(&block.state), asked: Rc::default(), commits: Vec::new() };
+    let evm = factory.evm_factory().create_evm(&mut db, evm_env(recovered, &block.rules));
+    let result = factory.create_executor(evm, execution_ctx(recovered)).execute_block(transactions);
+    assert_eq!(result.expect("valid block").gas_used, recovered.header().gas_used);
+    assert_eq!(db.commits.len(), 1);
 }
 
 /// A block of mainnet with many transactions.
@@ -172,17 +203,17 @@ fn an_invalid_block_gives_the_stock_error() {
     let poor = Address::repeat_byte(0x77);
     block.block.senders[last] = poor;
     let factory = factory_of(&block);
-    let (stock, stock_bundle) = execute_to_bundle(factory.stock(), &block);
-    let (ours, bundle) = execute_to_bundle(&factory, &block);
+    let (stock, stock_bundle, _) = execute_to_bundle(factory.stock(), &block);
+    let (ours, bundle, _) = execute_to_bundle(&factory, &block);
     let (stock, ours) = (stock.expect_err("a sender without funds"), ours.expect_err("a sender without funds"));
     assert!(stock.as_validation().is_some(), "{stock:?}");
     assert_eq!(format!("{ours:?}"), format!("{stock:?}"));
     assert!(bundle == stock_bundle, "what the transactions before it did is in the database");
 }
 
-/// A database that fails at one location.
+/// A database that fails at one account, in the way that the function does.
 #[derive(Debug)]
-struct FailingDb<'a, V>(ViewDb<'a, V>, Address);
+struct FailingDb<'a, V>(ViewDb<'a, V>, Address, fn() -> FailingDbError);
 
 #[derive(Debug, thiserror::Error)]
 enum FailingDbError {
@@ -198,7 +229,7 @@ impl<V: StateView> Database for FailingDb<'_, V> {
     type Error = FailingDbError;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, FailingDbError> {
-        if address == self.1 { Err(FailingDbError::Fire) } else { Ok(self.0.basic(address)?) }
+        if address == self.1 { Err((self.2)()) } else { Ok(self.0.basic(address)?) }
     }
 
     fn code_by_hash(&mut self, hash: B256) -> Result<Bytecode, FailingDbError> {
@@ -219,11 +250,22 @@ fn a_failing_database_gives_the_stock_error() {
     let Some(block) = some_block() else { return };
     let factory = factory_of(&block);
     let broken = block.block.senders[block.block.tx_count() / 2];
-    let db = || State::builder().with_database(FailingDb(ViewDb(&block.state), broken)).build();
+    let db =
+        || State::builder().with_database(FailingDb(ViewDb(&block.state), broken, || FailingDbError::Fire)).build();
     let stock = execute(factory.stock(), &block, db()).expect_err("a read fails");
     let ours = execute(&factory, &block, db()).expect_err("a read fails");
     assert!(stock.as_internal().is_some(), "{stock:?}");
     assert_eq!(format!("{ours:?}"), format!("{stock:?}"));
+}
+
+#[test]
+fn a_panic_of_the_database_goes_on() {
+    let Some(block) = some_block() else { return };
+    let broken = block.block.senders[block.block.tx_count() / 2];
+    let failing = FailingDb(ViewDb(&block.state), broken, || panic!("disk on fire"));
+    let db = State::builder().with_database(failing).build();
+    let panic = catch_unwind(AssertUnwindSafe(|| execute(&factory_of(&block), &block, db))).expect_err("a panic");
+    assert_eq!(panic.downcast_ref::<&str>(), Some(&"disk on fire"));
 }
 
 type ViewState<'a> = State<ViewDb<'a, ParentState>>;

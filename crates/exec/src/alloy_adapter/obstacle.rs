@@ -7,6 +7,9 @@ pub enum Obstacle {
     /// There is nobody to share the work with.
     #[error("one worker")]
     OneWorker,
+    /// There is nothing to share.
+    #[error("fewer than two transactions")]
+    TooSmall,
     /// Transactions were already executed one by one.
     #[error("the block was begun transaction by transaction")]
     Started,

@@ -95,17 +95,24 @@ impl CommitSink for Heard {
 /// # Panics
 /// When two runs differ, naming the case, the configuration and the first thing that differs.
 pub(crate) fn check(case: &Case) -> Result<Checked, ExecError> {
-    check_view(case, &case.state)
+    check_over(case, &case.state, false)
 }
 
-/// Like [`check`], reading the parent state through `view`.
+/// Like [`check`], reading the parent state through `view`, with no code known from before.
 pub(crate) fn check_view(case: &Case, view: &dyn StateView) -> Result<Checked, ExecError> {
+    check_over(case, view, true)
+}
+
+fn check_over(case: &Case, view: &dyn StateView, cold: bool) -> Result<Checked, ExecError> {
     let watchdog = Watchdog::new(&case.name);
     let executors = EXECUTORS.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_else(all_executors);
     let block = case.block();
     let input = input(case, &block);
     let run = |executor: &BlockExecutor, engine: Engine, input: &BlockInput<'_>, label: &str| {
         watchdog.doing(label);
+        if cold {
+            executor.forget();
+        }
         let mut heard = Heard::default();
         let execution = executor.execute(engine, input, view, Some(&mut heard));
         (execution, heard)
