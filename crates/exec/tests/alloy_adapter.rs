@@ -22,7 +22,7 @@ use revm::database::{BundleState, State};
 use revm::inspector::NoOpInspector;
 use revm::precompile::{PrecompileId, PrecompileOutput};
 use revm::state::{Account, AccountInfo, Bytecode, EvmState};
-use revm::{Database, DatabaseCommit, OnStateHook};
+use revm::{Database, DatabaseCommit};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -58,15 +58,6 @@ where
     factory.create_executor(evm, execution_ctx(recovered)).execute_block(transactions)
 }
 
-/// Counts commits: a block that ran in parallel takes one or two.
-struct CommitCount(Arc<AtomicUsize>);
-
-impl OnStateHook for CommitCount {
-    fn on_state(&mut self, _: EvmState) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 /// Executes a whole block over revm's `State`, and takes the bundle and the number of commits.
 fn execute_to_bundle<F>(factory: &F, block: &ReplayBlock) -> (Outcome, BundleState, usize)
 where
@@ -78,8 +69,11 @@ where
         >,
 {
     let mut db = State::builder().with_database(ViewDb(&block.state)).with_bundle_update().build();
-    let commits = Arc::default();
-    db.set_state_hook(Some(Box::new(CommitCount(Arc::clone(&commits)))));
+    let commits = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&commits);
+    db.set_state_hook(Some(Box::new(move |_: EvmState| {
+        count.fetch_add(1, Ordering::Relaxed);
+    })));
     let outcome = execute(factory, block, &mut db);
     db.merge_transitions(BundleRetention::Reverts);
     let mut bundle = db.take_bundle();
@@ -96,6 +90,7 @@ fn check_folder(folder: &str) {
         let (stock_outcome, stock_bundle, _) = execute_to_bundle(factory.stock(), &block);
         let (outcome, bundle, commits) = execute_to_bundle(&factory, &block);
         let parallel = block.rules.fork >= Fork::Byzantium;
+        // One commit for the block, two where an account died and lives again.
         assert!(commits <= 2 || !parallel, "{}: {commits} commits", file.display());
         assert_eq!(outcome.expect("valid block"), stock_outcome.expect("valid block"), "{}", file.display());
         // Accounts, statuses, original values, contracts and reverts, field by field.

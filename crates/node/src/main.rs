@@ -1,2 +1,49 @@
-//! motet
-fn main() {}
+//! The binary `motet`.
+//!
+//! In: a command line. Out: what the command prints, and an exit code ([`verdict::Verdict`]). One file per
+//! command; this file only chooses.
+//!
+//! What always holds: the clock, the environment and the terminal are looked at here and handed down as
+//! values; input never makes it panic.
+
+mod checks;
+mod cli;
+mod clock;
+mod difference;
+mod replay;
+mod style;
+mod trace_file;
+mod verdict;
+mod witness_root;
+mod worker_counts;
+
+use clap::{CommandFactory, Parser};
+use cli::{Cli, Command};
+use std::io::{self, Write};
+use std::process::ExitCode;
+use verdict::Verdict;
+
+/// One allocator for every engine that is compared: the system's would favour whoever allocates less.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Some(Command::Replay(args)) => replay::run(&args),
+        None => print_help(),
+    };
+    match result {
+        Ok(verdict) => verdict.into(),
+        Err(report) => {
+            // Nothing is left to do about a standard error that is closed.
+            let _ = writeln!(io::stderr(), "error: {report:#}");
+            Verdict::BadInput.into()
+        }
+    }
+}
+
+/// No command is a command line that says too little: help, and the exit code of bad input.
+fn print_help() -> eyre::Result<Verdict> {
+    write!(io::stderr(), "{}", Cli::command().render_help())?;
+    Ok(Verdict::BadInput)
+}

@@ -1,0 +1,12 @@
+//! Blocks that others made: real chains and the public conformance suites, against the rules here.
+//!
+//! Nothing is executed: what is tested is everything that can be said about a block without running its
+//! transactions, and, on the first blocks of mainnet, which have none, the states as well.
+
+mod archives;
+mod chains;
+mod era1;
+mod fixtures;
+mod genesis;
+mod ledger;
+mod suites;

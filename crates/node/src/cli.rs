@@ -1,0 +1,23 @@
+//! The command line.
+
+use crate::replay::ReplayArgs;
+use clap::{Parser, Subcommand};
+
+/// Executes Ethereum blocks on many cores, bit for bit as one thread would.
+#[derive(Debug, Parser)]
+#[command(name = "motet", version, about, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// What `motet` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    // The help of a command is the doc of its arguments.
+    Replay(ReplayArgs),
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 all is equal and every check holds; 1 a difference or a failed check; \
+    2 bad input or a wrong command line (2 outranks 1).";

@@ -1,0 +1,173 @@
+//! Blockchain and engine tests: blocks offered to a chain, each executed by every engine.
+
+use super::engines::{EngineRuns, Engines};
+use super::failure::{Detail, Failure, Item, check_refusal};
+use super::offer::{Offer, Offered};
+use super::post_state;
+use super::receipts;
+use alloy_primitives::B256;
+use motet_chain::execution::ExecuteResult;
+use motet_chain::{
+    BlockError, ChainLimits, ExecFailure, ExecuteRequest, GenesisBlock, ImportError, Imported, MemoryChain,
+    exception_names,
+};
+use motet_exec::{BlockInput, ExecError, InvalidBlock};
+use motet_types::BlockOutcome;
+use motet_workload::spec_test::{PostState, TestChain};
+
+/// Imports all that is offered, in order, and holds every verdict and the final head against the fixture.
+/// The chain goes on with what sequential execution gives.
+pub(super) fn run<'a>(
+    engines: &Engines,
+    test: &TestChain,
+    offers: impl Iterator<Item = Offer<'a>>,
+    runs: &mut EngineRuns,
+) -> Result<(), Failure> {
+    let mut chain = open(test)?;
+    for (pos, offer) in offers.enumerate() {
+        offer_one(engines, test, &mut chain, Item::Block(pos), offer, runs)?;
+    }
+    let head = chain.head();
+    if head.hash() != test.last_block_hash {
+        return Err(Failure::of_hash("hash of the head", test.last_block_hash, head.hash(), None));
+    }
+    match &test.post {
+        PostState::Alloc(post) => match post_state::first_difference(post, chain.head_state()) {
+            Some(difference) => {
+                let found = head.block().header.state_root;
+                Err(Failure::of_hash("postState", post.state_root(), found, Some(difference)))
+            }
+            None => Ok(()),
+        },
+        PostState::Root(root) if *root != head.block().header.state_root => {
+            Err(Failure::of_hash("postStateHash", *root, head.block().header.state_root, None))
+        }
+        PostState::Root(_) | PostState::Unstated => Ok(()),
+    }
+}
+
+/// The chain of nothing but the genesis block, which must be the one that the fixture states.
+fn open(test: &TestChain) -> Result<MemoryChain, Failure> {
+    let stated = &test.genesis.header;
+    let state = test.pre.to_memory_state();
+    let mut genesis = GenesisBlock::from_parts(test.spec.clone(), stated.header.clone(), state);
+    if genesis.hash != stated.hash {
+        return Err(Failure::of_hash("hash of the genesis block", stated.hash, genesis.hash, None));
+    }
+    let root = genesis.state.root();
+    if root != stated.header.state_root {
+        return Err(Failure::of_hash("state root of the genesis block", stated.header.state_root, root, None));
+    }
+    if let Some(rlp) = &test.genesis.rlp {
+        let decoded = motet_chain::validate::decode_block(rlp).map(|block| block.header.hash_slow());
+        match decoded {
+            Ok(hash) if hash == stated.hash => {}
+            Ok(hash) => return Err(Failure::of_hash("hash of genesisRLP", stated.hash, hash, None)),
+            Err(error) => {
+                let (expected, found) = (stated.hash.to_string(), error.to_string());
+                return Err(Failure::Value { field: "genesisRLP", expected, found, detail: Detail::default() });
+            }
+        }
+    }
+    Ok(MemoryChain::new(genesis, ChainLimits::UNBOUNDED))
+}
+
+fn offer_one(
+    engines: &Engines,
+    test: &TestChain,
+    chain: &mut MemoryChain,
+    what: Item,
+    offer: Offer<'_>,
+    runs: &mut EngineRuns,
+) -> Result<(), Failure> {
+    let Offer { offered, access_list, exceptions, hash, receipts } = offer;
+    let expected: Vec<&str> = exceptions.iter().map(String::as_str).collect();
+    let mut outcome = None;
+    let mut parent = B256::ZERO;
+    let execute = |request: ExecuteRequest<'_>| {
+        parent = request.parent_hash;
+        let result = execute(engines, request, runs);
+        outcome = result.as_ref().ok().cloned();
+        result
+    };
+    let imported = match offered {
+        Offered::Rlp(rlp) => chain.import_rlp(rlp, access_list, execute),
+        Offered::Block(block) => chain.import(*block, access_list, execute),
+        Offered::Refused { error, names } if expected.is_empty() => {
+            let detail = Detail((!names.is_empty()).then(|| names.join(", ")));
+            return Err(Failure::Refused { what, error, detail });
+        }
+        Offered::Refused { error, names } => return check_refusal(what, &expected, error, &names),
+    };
+    if let Some(run) = runs.disagreement() {
+        return Err(Failure::of_engine(run));
+    }
+    match imported {
+        Ok(_) if !expected.is_empty() => Err(Failure::Accepted { what, expected: expected.join("|") }),
+        Ok(Imported { block, .. }) => match hash {
+            Some(hash) if hash != block.hash() => {
+                Err(Failure::of_hash("hash of the block", hash, block.hash(), None))
+            }
+            _ => Ok(()),
+        },
+        Err(ImportError::Invalid(error)) if !expected.is_empty() => {
+            check_refusal(what, &expected, error.to_string(), exception_names(&error))
+        }
+        Err(error) => {
+            let detail = match (&error, &outcome) {
+                (ImportError::Invalid(error), Some(outcome)) => {
+                    diagnose(error, outcome, receipts, test, chain, parent, runs)
+                }
+                _ => None,
+            };
+            Err(Failure::Refused { what, error: error.to_string(), detail: Detail(detail) })
+        }
+    }
+}
+
+/// The first value behind a root or sum that is not the header's, as far as the fixture lists values.
+fn diagnose(
+    error: &BlockError,
+    outcome: &BlockOutcome,
+    listed: Option<&[motet_workload::spec_test::ExpectedReceipt]>,
+    test: &TestChain,
+    chain: &MemoryChain,
+    parent: B256,
+    runs: &EngineRuns,
+) -> Option<String> {
+    match error {
+        BlockError::GasUsed { .. } | BlockError::ReceiptsRoot { .. } | BlockError::LogsBloom => {
+            receipts::first_difference(listed?, &outcome.receipts)
+        }
+        BlockError::AccessListHash { .. } => runs.list_refusal.clone(),
+        BlockError::StateRoot { .. } => {
+            let PostState::Alloc(post) = &test.post else { return None };
+            let mut state = chain.state(&parent)?.clone();
+            state.apply(&outcome.diff);
+            post_state::first_difference(post, &state)
+        }
+        _ => None,
+    }
+}
+
+fn execute(engines: &Engines, request: ExecuteRequest<'_>, runs: &mut EngineRuns) -> ExecuteResult {
+    let input = BlockInput::new(request.block, request.rules);
+    let roots = request.receipt_roots.as_deref();
+    engines.execute(&input, &request.view, roots, runs).map_err(|error| match error {
+        ExecError::Invalid(invalid) => ExecFailure::Invalid(block_error(invalid)),
+        ExecError::View(error) => ExecFailure::View(error),
+    })
+}
+
+/// What execution finds, in the words of block validation.
+fn block_error(invalid: InvalidBlock) -> BlockError {
+    match invalid {
+        InvalidBlock::Transaction { tx, error } => BlockError::Transaction { tx, error },
+        InvalidBlock::SystemContractAbsent { contract } => BlockError::SystemContractAbsent { contract },
+        InvalidBlock::SystemCall { contract, reason } => BlockError::SystemCall { contract, reason },
+        InvalidBlock::MissingBeaconRoot => BlockError::MissingField { field: "parent_beacon_block_root" },
+        InvalidBlock::DepositLayout { tx, log } => BlockError::DepositLayout { tx, log },
+        InvalidBlock::ListForm(error) => BlockError::AccessListForm(error),
+        InvalidBlock::List(mismatch) => BlockError::AccessListContent { reason: mismatch.to_string() },
+    }
+}
