@@ -19,6 +19,7 @@ use crate::vm::{
 };
 use alloy_eip7928::BlockAccessIndex;
 use alloy_eips::eip7685::Requests;
+use alloy_primitives::map::Entry;
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use motet_types::{BlockOutcome, StateDiff, StateView, TxIndex};
 
@@ -255,11 +256,13 @@ impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
     fn credits(&mut self, credits: Vec<system::Credit>) -> Result<EvmState, ExecError> {
         let mut state = EvmState::default();
         for credit in credits {
-            if !state.contains_key(&credit.address) {
-                let loaded = self.db().basic(credit.address).map_err(view_error)?;
-                state.insert(credit.address, journal_account(loaded));
-            }
-            let account = state.get_mut(&credit.address).expect("inserted above");
+            let account = match state.entry(credit.address) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(free) => {
+                    let loaded = self.db().basic(credit.address).map_err(view_error)?;
+                    free.insert(journal_account(loaded))
+                }
+            };
             account.info.balance = account.info.balance.wrapping_add(credit.amount);
             account.mark_touch();
         }

@@ -37,4 +37,4 @@ pub use error::{ExecError, InvalidBlock};
 pub use executor::{BlockExecutor, BlockInput, CommitSink, Engine, Execution, ExecutorConfig, Report, SystemCalls};
 pub use listed::{ListField, ListMismatch};
 pub use parallel::{Hints, Schedule, Suspension};
-pub use report::{ConflictAt, TraceEvent, TraceWhat};
+pub use report::{AbortedBy, ConflictAt, TraceEvent, TraceWhat};

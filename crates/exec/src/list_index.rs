@@ -80,13 +80,10 @@ impl<'a> ListIndex<'a> {
     ///
     /// # Errors
     /// When the list does not name the account.
-    pub(crate) fn account(&self, tx: TxIndex, address: Address) -> Result<&ListedAccount<'a>, ListMismatch> {
-        self.accounts.get(&address).ok_or(ListMismatch {
-            index: tx.access_index(),
-            address,
-            field: ListField::Account,
-            expected: None,
-            found: None,
+    pub(crate) fn account(&self, tx: TxIndex, address: Address) -> Result<&ListedAccount<'a>, Box<ListMismatch>> {
+        self.accounts.get(&address).ok_or_else(|| {
+            let index = tx.access_index();
+            Box::new(ListMismatch { index, address, field: ListField::Account, expected: None, found: None })
         })
     }
 
@@ -224,11 +221,12 @@ impl ListedAccount<'_> {
     ///
     /// # Errors
     /// When the list does not name the slot.
-    pub(crate) fn slot(&self, tx: TxIndex, slot: U256) -> Result<Option<U256>, ListMismatch> {
+    pub(crate) fn slot(&self, tx: TxIndex, slot: U256) -> Result<Option<U256>, Box<ListMismatch>> {
         let index = tx.access_index();
         let Some(changes) = self.slots.get(&slot) else {
             let field = ListField::Slot(slot);
-            return Err(ListMismatch { index, address: self.changes.address, field, expected: None, found: None });
+            let address = self.changes.address;
+            return Err(Box::new(ListMismatch { index, address, field, expected: None, found: None }));
         };
         let wiped = last_before(&self.wipes, index, |wipe| *wipe).map(|at| self.wipes[at]);
         let change = changes.and_then(|slot| {

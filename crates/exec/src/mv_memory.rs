@@ -120,6 +120,13 @@ pub(crate) struct SeenAccount {
     pub(crate) code: Option<Bytecode>,
 }
 
+/// A transaction that saw something else than what is now written, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Suspect {
+    pub(crate) tx: TxIndex,
+    pub(crate) at: Written,
+}
+
 /// One location that a transaction wrote, to find it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Written {
@@ -257,7 +264,7 @@ impl MvMemory {
         tx: TxIndex,
         state: &EvmState,
         written: &mut Vec<Written>,
-        suspects: &mut Vec<TxIndex>,
+        suspects: &mut Vec<Suspect>,
     ) {
         let before = std::mem::take(written);
         for (address, account) in state {
@@ -281,7 +288,7 @@ impl MvMemory {
         }
     }
 
-    fn publish_slot(&self, tx: TxIndex, address: Address, slot: U256, value: U256, suspects: &mut Vec<TxIndex>) {
+    fn publish_slot(&self, tx: TxIndex, address: Address, slot: U256, value: U256, suspects: &mut Vec<Suspect>) {
         let key = (address, slot);
         let mut shard = self.slot_shard(&key);
         let cell = shard.entry(key).or_default();
@@ -291,27 +298,27 @@ impl MvMemory {
             Some(present) if present.tx == tx => *present = version,
             _ => cell.versions.insert(at, version),
         }
-        cell.suspect(tx, value, suspects);
+        cell.suspect(tx, &key, value, suspects);
     }
 
-    fn publish_account(&self, address: Address, version: AccountVersion, suspects: &mut Vec<TxIndex>) {
+    fn publish_account(&self, address: Address, version: AccountVersion, suspects: &mut Vec<Suspect>) {
         let mut shard = self.account_shard(&address);
         let cell = shard.entry(address).or_default();
-        let (tx, only_balance) = (version.tx, version.is_only_balance());
+        let (tx, quiet) = (version.tx, version.is_quiet());
         let at = cell.versions.partition_point(|version| version.tx < tx);
         match cell.versions.get_mut(at) {
             Some(present) if present.tx == tx => *present = version,
             _ => cell.versions.insert(at, version),
         }
-        cell.suspect(tx, only_balance, suspects);
+        cell.suspect(tx, &address, quiet, suspects);
     }
 
-    fn withdraw(&self, tx: TxIndex, location: &Written, suspects: &mut Vec<TxIndex>) {
+    fn withdraw(&self, tx: TxIndex, location: &Written, suspects: &mut Vec<Suspect>) {
         match location {
             Written::Account(address) => {
                 if let Some(cell) = self.account_shard(address).get_mut(address) {
                     cell.versions.retain(|version| version.tx != tx);
-                    cell.suspect(tx, false, suspects);
+                    cell.suspect(tx, address, false, suspects);
                 }
             }
             Written::Slot(address, slot) => {
@@ -320,9 +327,10 @@ impl MvMemory {
                     cell.versions.retain(|version| version.tx != tx);
                     let value = cell.versions.iter().rev().find(|version| version.tx < tx).map(|version| version.value);
                     match value.or(cell.base.map(|base| base.0)) {
-                        Some(value) => cell.suspect(tx, value, suspects),
+                        Some(value) => cell.suspect(tx, &key, value, suspects),
                         None => {
-                            suspects.extend(cell.readers.iter().map(|reader| reader.0).filter(|reader| *reader > tx))
+                            let above = cell.readers.iter().map(|reader| reader.0).filter(|reader| *reader > tx);
+                            suspects.extend(above.map(|tx| Suspect { tx, at: *location }));
                         }
                     }
                 }
@@ -375,12 +383,15 @@ impl MvMemory {
     }
 
     /// Turns the versions of transaction `tx` into the committed base. `state` is what entered the ledger.
+    ///
+    /// `suspects` is given when `tx` was redone and may have written something else than it had published:
+    /// what was published was already compared with its readers.
     pub(crate) fn commit(
         &self,
         tx: Option<TxIndex>,
         state: &EvmState,
         written: &[Written],
-        suspects: &mut Vec<TxIndex>,
+        mut suspects: Option<&mut Vec<Suspect>>,
     ) {
         for (address, account) in state {
             let destroyed = account.is_selfdestructed();
@@ -391,7 +402,9 @@ impl MvMemory {
                 cell.base = Some((value, tx.or(Some(TxIndex(0)))));
                 if let Some(tx) = tx {
                     cell.versions.retain(|version| version.tx > tx);
-                    cell.suspect(tx, value, suspects);
+                    if let Some(suspects) = suspects.as_deref_mut() {
+                        cell.suspect(tx, &key, value, suspects);
+                    }
                     cell.readers.retain(|reader| reader.0 > tx);
                 }
             }
@@ -413,7 +426,9 @@ impl MvMemory {
             }
             if let Some(tx) = tx {
                 cell.versions.retain(|version| version.tx > tx);
-                cell.suspect(tx, false, suspects);
+                if let Some(suspects) = suspects.as_deref_mut() {
+                    cell.suspect(tx, address, false, suspects);
+                }
                 cell.readers.retain(|reader| reader.tx > tx);
             }
         }
@@ -439,14 +454,17 @@ impl MvMemory {
 }
 
 impl AccountCell {
-    /// Adds the readers above `tx` for whom the account now looks different. With `only_balance`, those
-    /// that never looked at the balance are passed over.
-    fn suspect(&self, tx: TxIndex, only_balance: bool, suspects: &mut Vec<TxIndex>) {
+    /// Adds the readers above `tx` for whom the account now looks different. With `quiet`, only a balance or a
+    /// growing nonce changed, and those that never looked at the balance are passed over.
+    ///
+    /// One pass over readers and versions, both ascending.
+    fn suspect(&self, tx: TxIndex, address: &Address, quiet: bool, suspects: &mut Vec<Suspect>) {
         let Some(base) = &self.base else { return };
         let above = self.readers.partition_point(|reader| reader.tx <= tx);
-        for reader in self.readers[above..].iter().filter(|reader| !only_balance || reader.balance.is_some()) {
-            let mut seen = SeenAccount { account: base.account, code: None };
-            for version in self.versions.iter().take_while(|version| version.tx < reader.tx) {
+        let mut seen = SeenAccount { account: base.account, code: None };
+        let mut versions = self.versions.iter().peekable();
+        for reader in self.readers[above..].iter().filter(|reader| !quiet || reader.balance.is_some()) {
+            while let Some(version) = versions.next_if(|version| version.tx < reader.tx) {
                 version.apply(&mut seen);
             }
             let plain = seen.account.unwrap_or_default();
@@ -456,7 +474,7 @@ impl AccountCell {
                 && seen.account.is_some() == reader.exists
                 && reader.balance.is_none_or(|balance| balance == plain.balance);
             if !same {
-                suspects.push(reader.tx);
+                suspects.push(Suspect { tx: reader.tx, at: Written::Account(*address) });
             }
         }
     }
@@ -464,10 +482,11 @@ impl AccountCell {
 
 impl SlotCell {
     /// Adds the readers above `tx`, up to the next writer, that saw another value than `value`.
-    fn suspect(&self, tx: TxIndex, value: U256, suspects: &mut Vec<TxIndex>) {
+    fn suspect(&self, tx: TxIndex, key: &(Address, U256), value: U256, suspects: &mut Vec<Suspect>) {
         let next = self.versions.iter().find(|version| version.tx > tx).map(|version| version.tx);
         let sees = |reader: &&(TxIndex, U256)| reader.0 > tx && next.is_none_or(|next| reader.0 <= next);
-        suspects.extend(self.readers.iter().filter(sees).filter(|reader| reader.1 != value).map(|reader| reader.0));
+        let stale = self.readers.iter().filter(sees).filter(|reader| reader.1 != value);
+        suspects.extend(stale.map(|reader| Suspect { tx: reader.0, at: Written::Slot(key.0, key.1) }));
     }
 }
 
@@ -502,6 +521,11 @@ impl AccountVersion {
 
     fn is_only_balance(&self) -> bool {
         self.nonce.is_none() && self.code.is_none() && self.exists.is_none() && !self.wiped
+    }
+
+    /// Whether most readers need not look: the balance changed, or a nonce that was not zero grew.
+    fn is_quiet(&self) -> bool {
+        self.nonce.is_none_or(|nonce| nonce > 1) && self.code.is_none() && self.exists.is_none() && !self.wiped
     }
 
     fn apply(&self, seen: &mut SeenAccount) {

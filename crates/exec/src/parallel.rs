@@ -19,9 +19,9 @@ use crate::executor::BlockInput;
 use crate::fiber::{Fiber, Gate, In, Out, STACK_BYTES};
 use crate::in_order::InOrder;
 use crate::listed::ListMismatch;
-use crate::mv_memory::Written;
+use crate::mv_memory::{Suspect, Written};
 use crate::pool::Pool;
-use crate::report::{Ran, Trace, TraceEvent};
+use crate::report::{AbortedBy, Ran, Trace, TraceEvent};
 use crate::scheduler::{Counts, Event, Limits, Scheduler, Task, WaitFor};
 use crate::speculate::{Observations, Shared, Source, SpeculativeDb, Wait};
 use crate::stop::Stop;
@@ -109,12 +109,14 @@ pub(crate) enum Attempt {
 type Db<'a, 'y, V> = SpeculativeDb<'a, 'y, V>;
 
 /// What a transaction leaves behind between tasks.
-#[allow(missing_debug_implementations)]
+#[derive(Default)]
 struct Cell<'a> {
     outcome: Option<Box<(Executed, Observations)>>,
     mismatch: Option<Box<ListMismatch>>,
     written: Vec<Written>,
     fiber: Option<Fiber<'a, Attempt>>,
+    /// Why its last execution does not hold.
+    aborted_by: Option<AbortedBy>,
 }
 
 /// A block on many workers.
@@ -157,9 +159,7 @@ pub(crate) fn run<'a, V: StateView + ?Sized>(
         block: block_env(input.block, input.rules),
         shared,
         desk: Arc::new(Desk::new(Scheduler::new(tx_count, start_order(&plan, tx_count), plan.limits))),
-        cells: (0..tx_count)
-            .map(|_| Mutex::new(Cell { outcome: None, mismatch: None, written: Vec::new(), fiber: None }))
-            .collect(),
+        cells: (0..tx_count).map(|_| Mutex::new(Cell::default())).collect(),
         order: Mutex::new(order),
         error: Mutex::new(None),
         fibers: Mutex::new(Vec::new()),
@@ -220,7 +220,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             trace.begin();
             event = match task {
                 Task::Execute { tx, incarnation } => {
-                    self.prepare(tx, incarnation);
+                    trace.after(self.prepare(tx, incarnation));
                     match self.take_fiber() {
                         Some(fiber) => self.drive(fiber, tx, In::Run(tx), incarnation, &mut trace),
                         None => {
@@ -248,15 +248,18 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         self.trace.lock().extend(trace.into_events());
     }
 
-    /// Makes ready for another incarnation.
-    fn prepare(&self, tx: TxIndex, incarnation: Incarnation) {
+    /// Makes ready for another incarnation, and says why the one before does not hold.
+    fn prepare(&self, tx: TxIndex, incarnation: Incarnation) -> Option<AbortedBy> {
         self.shared.doomed[tx.pos()].store(false, Ordering::SeqCst);
-        if incarnation > Incarnation::default() {
-            self.contended.store(true, Ordering::SeqCst);
-            if let Source::Memory(memory) = &self.shared.source {
-                memory.mark_estimates(tx, &self.cells[tx.pos()].lock().written);
-            }
+        if incarnation == Incarnation::default() {
+            return None;
         }
+        self.contended.store(true, Ordering::SeqCst);
+        let mut cell = self.cells[tx.pos()].lock();
+        if let Source::Memory(memory) = &self.shared.source {
+            memory.mark_estimates(tx, &cell.written);
+        }
+        cell.aborted_by.take()
     }
 
     /// Runs a transaction on an EVM of either kind.
@@ -371,9 +374,9 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                 }
                 cell.outcome = Some(outcome);
                 drop(cell);
-                self.doom(&suspects);
+                self.doom(tx, &suspects);
                 trace.end(tx, incarnation, Ran::Executed { gas });
-                Event::Executed { tx, gas, suspects }
+                Event::Executed { tx, gas, suspects: suspects.iter().map(|suspect| suspect.tx).collect() }
             }
             Attempt::Deferred => {
                 cell.outcome = None;
@@ -395,15 +398,17 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                 Event::Blocked { tx, on: wait_for(wait) }
             }
             Attempt::Cancelled => {
-                trace.end(tx, incarnation, Ran::Cancelled);
+                trace.end(tx, incarnation, Ran::Cancelled { by: cell.aborted_by });
                 Event::Cancelled { tx }
             }
         }
     }
 
-    fn doom(&self, suspects: &[TxIndex]) {
-        for tx in suspects {
-            self.shared.doomed[tx.pos()].store(true, Ordering::SeqCst);
+    /// Tells the transactions that saw something else than what `writer` wrote.
+    fn doom(&self, writer: TxIndex, suspects: &[Suspect]) {
+        for suspect in suspects {
+            self.cells[suspect.tx.pos()].lock().aborted_by = Some(AbortedBy::new(suspect.at, writer));
+            self.shared.doomed[suspect.tx.pos()].store(true, Ordering::SeqCst);
         }
     }
 

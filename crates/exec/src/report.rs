@@ -1,5 +1,6 @@
 //! How an execution went: counters, and the trace of its schedule.
 
+use crate::mv_memory::Written;
 use crate::speculate::Wait;
 use crate::validate::{Conflict, Field};
 use motet_types::{Incarnation, Location, TxIndex};
@@ -20,6 +21,27 @@ pub struct TraceEvent {
     pub end_ns: u64,
     /// What it was and how it ended.
     pub what: TraceWhat,
+    /// Why the execution before this one was thrown away, if there was one and it is known.
+    pub after: Option<AbortedBy>,
+}
+
+/// A write that made an execution stale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbortedBy {
+    /// The account or slot that holds something else than what was read.
+    pub location: Location,
+    /// The transaction that wrote it.
+    pub writer: TxIndex,
+}
+
+impl AbortedBy {
+    pub(crate) fn new(at: Written, writer: TxIndex) -> Self {
+        let location = match at {
+            Written::Account(address) => Location::Account(address),
+            Written::Slot(address, slot) => Location::Slot(address, slot),
+        };
+        Self { location, writer }
+    }
 }
 
 /// What a piece of work was.
@@ -41,7 +63,10 @@ pub enum TraceWhat {
         on: Option<TxIndex>,
     },
     /// Was given up: a lower transaction wrote something else than was read.
-    Cancelled,
+    Cancelled {
+        /// The write; `None` when the block ended first.
+        by: Option<AbortedBy>,
+    },
     /// Could not be judged ahead of its turn.
     Deferred,
     /// Ran in order at the cursor.
@@ -89,7 +114,7 @@ pub(crate) enum Ran {
     Executed { gas: u64 },
     Suspended(Wait),
     Blocked(Wait),
-    Cancelled,
+    Cancelled { by: Option<AbortedBy> },
     Deferred,
     InOrder { conflict: Option<Conflict> },
 }
@@ -100,16 +125,22 @@ pub(crate) struct Trace {
     worker: usize,
     clock: fn() -> u64,
     began: u64,
+    after: Option<AbortedBy>,
     events: Vec<TraceEvent>,
 }
 
 impl Trace {
     pub(crate) fn new(worker: usize, clock: fn() -> u64) -> Self {
-        Self { worker, clock, began: 0, events: Vec::new() }
+        Self { worker, clock, began: 0, after: None, events: Vec::new() }
     }
 
     pub(crate) fn set_worker(&mut self, worker: usize) {
         self.worker = worker;
+    }
+
+    /// Says why the execution before the one that begins was thrown away.
+    pub(crate) fn after(&mut self, aborted_by: Option<AbortedBy>) {
+        self.after = aborted_by;
     }
 
     pub(crate) fn begin(&mut self) {
@@ -125,7 +156,7 @@ impl Trace {
             Ran::Executed { gas } => TraceWhat::Executed { gas },
             Ran::Suspended(wait) => TraceWhat::Suspended { on: on(wait) },
             Ran::Blocked(wait) => TraceWhat::Blocked { on: on(wait) },
-            Ran::Cancelled => TraceWhat::Cancelled,
+            Ran::Cancelled { by } => TraceWhat::Cancelled { by },
             Ran::Deferred => TraceWhat::Deferred,
             Ran::InOrder { conflict } => TraceWhat::InOrder { conflict: conflict.map(ConflictAt::from) },
         };
@@ -139,7 +170,8 @@ impl Trace {
 
     fn push(&mut self, tx: TxIndex, incarnation: Incarnation, what: TraceWhat) {
         let (worker, start_ns, end_ns) = (self.worker, self.began, (self.clock)());
-        self.events.push(TraceEvent { worker, tx, incarnation, start_ns, end_ns, what });
+        let after = self.after.take();
+        self.events.push(TraceEvent { worker, tx, incarnation, start_ns, end_ns, what, after });
     }
 
     pub(crate) fn into_events(self) -> Vec<TraceEvent> {

@@ -95,7 +95,7 @@ impl<'a, V: StateView + ?Sized> Shared<'a, V> {
     /// Takes in what happened before the transactions.
     pub(crate) fn opened(&self, state: &EvmState) {
         if let Source::Memory(memory) = &self.source {
-            memory.commit(None, state, &[], &mut Vec::new());
+            memory.commit(None, state, &[], None);
         }
     }
 }
@@ -247,7 +247,7 @@ impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
 
     /// An account from the list.
     fn listed_account(&mut self, list: &ListIndex<'_>, address: Address) -> Result<Option<AccountInfo>, Stop> {
-        let listed = list.account(self.tx, address).map_err(|mismatch| Stop::Unlisted(Box::new(mismatch)))?;
+        let listed = list.account(self.tx, address).map_err(Stop::Unlisted)?;
         let parent = self.parent_account(address)?;
         let (account, code) = listed.before(self.tx, parent);
         let Some(account) = account else { return Ok(None) };
@@ -278,7 +278,7 @@ impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
 
     fn listed_slot(&mut self, list: &ListIndex<'_>, address: Address, slot: U256) -> Result<U256, Stop> {
         let value = list.account(self.tx, address).and_then(|listed| listed.slot(self.tx, slot));
-        match value.map_err(|mismatch| Stop::Unlisted(Box::new(mismatch)))? {
+        match value.map_err(Stop::Unlisted)? {
             Some(value) => Ok(value),
             None => self.parent_slot(address, slot),
         }

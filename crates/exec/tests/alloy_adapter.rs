@@ -3,6 +3,10 @@
 
 #![allow(clippy::print_stdout, reason = "a test says what it skips and what it compared")]
 
+#[path = "spec_oracle/contracts.rs"]
+mod contracts;
+#[path = "spec_oracle/small_block.rs"]
+mod small_block;
 mod stock;
 
 use alloy_consensus::{ReceiptEnvelope, TxEnvelope};
@@ -29,20 +33,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use stock::{FixedFork, ViewDb, ViewDbError, evm_env, execution_ctx, fixtures, stock_tx};
+use stock::{Case, FixedFork, ViewDb, ViewDbError, evm_env, execution_ctx, fixtures, stock_tx};
 
 type Outcome = Result<BlockExecutionResult<ReceiptEnvelope>, BlockExecutionError>;
 type Factory = MotetBlockExecutorFactory<AlloyReceiptBuilder, FixedFork>;
 
 /// A factory for one block, with four workers whatever the block.
-fn factory_of(block: &ReplayBlock) -> Factory {
+fn factory_of<V>(case: &Case<'_, V>) -> Factory {
     let config = ExecutorConfig { workers: 4, ..ExecutorConfig::default() };
-    let spec = FixedFork::new(&block.rules, block.number());
+    let spec = FixedFork::new(case.rules, case.block.header().number);
     MotetBlockExecutorFactory::new(AlloyReceiptBuilder::default(), spec, config).with_engine(Engine::Optimistic)
 }
 
 /// Executes a whole block on a database.
-fn execute<F, DB>(factory: &F, block: &ReplayBlock, db: DB) -> Outcome
+fn execute<F, DB, V>(factory: &F, case: &Case<'_, V>, db: DB) -> Outcome
 where
     F: for<'a> BlockExecutorFactory<
             EvmFactory = EthEvmFactory,
@@ -52,14 +56,14 @@ where
         >,
     DB: alloy_evm::block::StateDB,
 {
-    let recovered = &block.block;
-    let evm = factory.evm_factory().create_evm(db, evm_env(recovered, &block.rules));
-    let transactions = (0..recovered.tx_count()).map(|pos| stock_tx(recovered, TxIndex::from(pos)));
-    factory.create_executor(evm, execution_ctx(recovered)).execute_block(transactions)
+    let block = case.block;
+    let evm = factory.evm_factory().create_evm(db, evm_env(block, case.rules));
+    let transactions = (0..block.tx_count()).map(|pos| stock_tx(block, TxIndex::from(pos)));
+    factory.create_executor(evm, execution_ctx(block)).execute_block(transactions)
 }
 
 /// Executes a whole block over revm's `State`, and takes the bundle and the number of commits.
-fn execute_to_bundle<F>(factory: &F, block: &ReplayBlock) -> (Outcome, BundleState, usize)
+fn execute_to_bundle<F, V: StateView>(factory: &F, case: &Case<'_, V>) -> (Outcome, BundleState, usize)
 where
     F: for<'a> BlockExecutorFactory<
             EvmFactory = EthEvmFactory,
@@ -68,13 +72,13 @@ where
             Receipt = ReceiptEnvelope,
         >,
 {
-    let mut db = State::builder().with_database(ViewDb(&block.state)).with_bundle_update().build();
+    let mut db = State::builder().with_database(ViewDb(case.state)).with_bundle_update().build();
     let commits = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&commits);
     db.set_state_hook(Some(Box::new(move |_: EvmState| {
         count.fetch_add(1, Ordering::Relaxed);
     })));
-    let outcome = execute(factory, block, &mut db);
+    let outcome = execute(factory, case, &mut db);
     db.merge_transitions(BundleRetention::Reverts);
     let mut bundle = db.take_bundle();
     // Reverts come in the order of a hash map.
@@ -82,20 +86,45 @@ where
     (outcome, bundle, commits.load(Ordering::Relaxed))
 }
 
+/// Compares a block with the stock executor; pushes what differs.
+fn check<V: StateView>(case: &Case<'_, V>, found: &mut Vec<String>) {
+    let factory = factory_of(case);
+    let (stock_outcome, stock_bundle, _) = execute_to_bundle(factory.stock(), case);
+    let (outcome, bundle, commits) = execute_to_bundle(&factory, case);
+    // One commit for the block, two where an account died and lives again.
+    if commits > 2 && case.rules.fork >= Fork::Byzantium {
+        found.push(format!("{}: {commits} commits", case.name));
+    }
+    let (stock_outcome, outcome) = (stock_outcome.expect("valid block"), outcome.expect("valid block"));
+    if outcome != stock_outcome {
+        found.push(format!("{}: {outcome:?} instead of {stock_outcome:?}", case.name));
+    }
+    // Accounts, statuses, original values, contracts and reverts, field by field.
+    for (address, theirs) in &stock_bundle.state {
+        let ours = bundle.state.get(address);
+        if ours != Some(theirs) {
+            found.push(format!("{}: {address}: {ours:?} instead of {theirs:?}", case.name));
+        }
+    }
+    if bundle.reverts != stock_bundle.reverts {
+        found.push(format!("{}: {:?} instead of {:?}", case.name, bundle.reverts, stock_bundle.reverts));
+    }
+    if bundle != stock_bundle {
+        found.push(format!("{}: the bundles differ", case.name));
+    }
+}
+
+fn assert_none(found: &[String]) {
+    assert!(found.is_empty(), "{} differences from the stock executor:\n{}", found.len(), found.join("\n"));
+}
+
 fn check_folder(folder: &str) {
     let Some(root) = fixtures() else { return };
+    let mut found = Vec::new();
     for file in collect_paths(&[root.join(folder)]).expect("the folder can be read") {
-        let block = load(&file).expect("the file is sound");
-        let factory = factory_of(&block);
-        let (stock_outcome, stock_bundle, _) = execute_to_bundle(factory.stock(), &block);
-        let (outcome, bundle, commits) = execute_to_bundle(&factory, &block);
-        let parallel = block.rules.fork >= Fork::Byzantium;
-        // One commit for the block, two where an account died and lives again.
-        assert!(commits <= 2 || !parallel, "{}: {commits} commits", file.display());
-        assert_eq!(outcome.expect("valid block"), stock_outcome.expect("valid block"), "{}", file.display());
-        // Accounts, statuses, original values, contracts and reverts, field by field.
-        assert!(bundle == stock_bundle, "{}: the bundles differ", file.display());
+        check(&Case::from(&load(&file).expect("the file is sound")), &mut found);
     }
+    assert_none(&found);
 }
 
 #[test]
@@ -114,17 +143,42 @@ fn the_block_without_header_leaves_the_stock_bundle() {
 }
 
 #[test]
+fn small_blocks_leave_the_stock_bundle() {
+    let mut found = Vec::new();
+    let forks = [
+        Fork::Byzantium,
+        Fork::Istanbul,
+        Fork::London,
+        Fork::Shanghai,
+        Fork::Cancun,
+        Fork::Prague,
+        Fork::Osaka,
+        Fork::Amsterdam,
+    ];
+    for fork in forks {
+        for seed in 1..=20 {
+            let small = small_block::generate(fork, seed);
+            let state = small.state();
+            let name = format!("{} seed {seed}", fork.name());
+            let case = Case { name, block: &small.block, rules: &small.rules, state: &state };
+            check(&case, &mut found);
+        }
+    }
+    assert_none(&found);
+}
+
+#[test]
 fn transactions_with_signed_authorizations_run_in_parallel() {
-    let Some(root) = fixtures() else { return };
-    let block = load(&root.join("mainnet-witness/23587691.json.gz")).expect("the file is sound");
-    let recovered = &block.block;
-    assert!(recovered.transactions().iter().any(|tx| tx.is_eip7702()), "the file has such a transaction");
-    let transactions = (0..recovered.tx_count()).map(|pos| stock_tx(recovered, TxIndex::from(pos)).1);
-    let factory = factory_of(&block);
-    let mut db = CountingDb { inner: ViewDb(&block.state), asked: Rc::default(), commits: Vec::new() };
-    let evm = factory.evm_factory().create_evm(&mut db, evm_env(recovered, &block.rules));
-    let result = factory.create_executor(evm, execution_ctx(recovered)).execute_block(transactions);
-    assert_eq!(result.expect("valid block").gas_used, recovered.header().gas_used);
+    let small = small_block::generate(Fork::Prague, 1);
+    let (block, state) = (&small.block, small.state());
+    assert!(block.transactions().iter().any(|tx| tx.is_eip7702()), "the block has such a transaction");
+    let case = Case { name: "small".into(), block, rules: &small.rules, state: &state };
+    let factory = factory_of(&case);
+    let mut db = CountingDb { inner: ViewDb(&state), asked: Rc::default(), commits: Vec::new() };
+    let evm = factory.evm_factory().create_evm(&mut db, evm_env(block, &small.rules));
+    // Without the inputs that the test prepares elsewhere: the adapter recovers the signers.
+    let transactions = (0..block.tx_count()).map(|pos| stock_tx(block, TxIndex::from(pos)).1);
+    factory.create_executor(evm, execution_ctx(block)).execute_block(transactions).expect("valid block");
     assert_eq!(db.commits.len(), 1);
 }
 
@@ -182,8 +236,8 @@ fn a_database_of_one_thread_is_asked_once_for_each_location() {
     let Some(block) = some_block() else { return };
     let asked = Rc::default();
     let mut db = CountingDb { inner: ViewDb(&block.state), asked: Rc::clone(&asked), commits: Vec::new() };
-    let factory = factory_of(&block);
-    execute(&factory, &block, &mut db).expect("valid block");
+    let case = Case::from(&block);
+    execute(&factory_of(&case), &case, &mut db).expect("valid block");
     assert!(asked.borrow().len() > 100, "{} locations", asked.borrow().len());
     for (location, times) in asked.borrow().iter() {
         assert_eq!(*times, 1, "{location}");
@@ -197,9 +251,10 @@ fn an_invalid_block_gives_the_stock_error() {
     let last = block.block.tx_count() - 1;
     let poor = Address::repeat_byte(0x77);
     block.block.senders[last] = poor;
-    let factory = factory_of(&block);
-    let (stock, stock_bundle, _) = execute_to_bundle(factory.stock(), &block);
-    let (ours, bundle, _) = execute_to_bundle(&factory, &block);
+    let case = Case::from(&block);
+    let factory = factory_of(&case);
+    let (stock, stock_bundle, _) = execute_to_bundle(factory.stock(), &case);
+    let (ours, bundle, _) = execute_to_bundle(&factory, &case);
     let (stock, ours) = (stock.expect_err("a sender without funds"), ours.expect_err("a sender without funds"));
     assert!(stock.as_validation().is_some(), "{stock:?}");
     assert_eq!(format!("{ours:?}"), format!("{stock:?}"));
@@ -243,12 +298,13 @@ impl<V: StateView> Database for FailingDb<'_, V> {
 #[test]
 fn a_failing_database_gives_the_stock_error() {
     let Some(block) = some_block() else { return };
-    let factory = factory_of(&block);
+    let case = Case::from(&block);
+    let factory = factory_of(&case);
     let broken = block.block.senders[block.block.tx_count() / 2];
     let db =
         || State::builder().with_database(FailingDb(ViewDb(&block.state), broken, || FailingDbError::Fire)).build();
-    let stock = execute(factory.stock(), &block, db()).expect_err("a read fails");
-    let ours = execute(&factory, &block, db()).expect_err("a read fails");
+    let stock = execute(factory.stock(), &case, db()).expect_err("a read fails");
+    let ours = execute(&factory, &case, db()).expect_err("a read fails");
     assert!(stock.as_internal().is_some(), "{stock:?}");
     assert_eq!(format!("{ours:?}"), format!("{stock:?}"));
 }
@@ -257,9 +313,10 @@ fn a_failing_database_gives_the_stock_error() {
 fn a_panic_of_the_database_goes_on() {
     let Some(block) = some_block() else { return };
     let broken = block.block.senders[block.block.tx_count() / 2];
+    let case = Case::from(&block);
     let failing = FailingDb(ViewDb(&block.state), broken, || panic!("disk on fire"));
     let db = State::builder().with_database(failing).build();
-    let panic = catch_unwind(AssertUnwindSafe(|| execute(&factory_of(&block), &block, db))).expect_err("a panic");
+    let panic = catch_unwind(AssertUnwindSafe(|| execute(&factory_of(&case), &case, db))).expect_err("a panic");
     assert_eq!(panic.downcast_ref::<&str>(), Some(&"disk on fire"));
 }
 
@@ -268,7 +325,7 @@ type PlainEvm<'a> = EthEvm<ViewState<'a>, NoOpInspector, PrecompilesMap>;
 
 /// What stands in the way of an EVM that `prepare` has changed.
 fn obstacle<'a>(block: &'a ReplayBlock, prepare: impl FnOnce(&mut PlainEvm<'a>)) -> Option<Obstacle> {
-    let factory = factory_of(block);
+    let factory = factory_of(&Case::from(block));
     let db = State::builder().with_database(ViewDb(&block.state)).build();
     let mut evm = factory.evm_factory().create_evm(db, evm_env(&block.block, &block.rules));
     prepare(&mut evm);
@@ -300,7 +357,7 @@ fn an_unusual_evm_is_left_to_the_stock_executor() {
     });
     assert_eq!(own_precompile, Some(Obstacle::Precompiles));
 
-    let factory = factory_of(&block);
+    let factory = factory_of(&Case::from(&block));
     let db = State::builder().with_database(ViewDb(&block.state)).build();
     let env = evm_env(&block.block, &block.rules);
     let evm = factory.evm_factory().create_evm_with_inspector(db, env, StepCount(0));
@@ -320,7 +377,7 @@ impl<CTX> revm::Inspector<CTX> for StepCount {
 #[test]
 fn a_changed_transaction_input_is_executed_as_it_was_changed() {
     let Some(block) = some_block() else { return };
-    let factory = factory_of(&block);
+    let factory = factory_of(&Case::from(&block));
     let (stock, ours) = (with_small_gas_limits(factory.stock(), &block), with_small_gas_limits(&factory, &block));
     assert!(stock.is_err(), "21000 gas is too little for a call with data");
     assert_eq!(format!("{ours:?}"), format!("{stock:?}"));

@@ -310,11 +310,7 @@ changes! {
 }
 
 /// Lies about the changes of one field.
-fn change_lies<C: Change>(
-    truth: &[C],
-    last: u64,
-    make: impl Fn(BlockAccessIndex, U256) -> C,
-) -> Vec<(String, Vec<C>)> {
+fn change_lies<C: Change>(truth: &[C], last: u64, make: impl Fn(BlockAccessIndex, U256) -> C) -> Vec<(String, Vec<C>)> {
     let mut lies = Vec::new();
     for pos in 0..truth.len() {
         let change = &truth[pos];
@@ -374,8 +370,12 @@ enum Fault {
     Expected,
     /// The mismatch says of the execution what it does not do.
     Found,
+    /// The mismatch has the same on both sides.
+    Vacuous,
     /// The mismatch names a presence that is no difference.
     Presence,
+    /// The message names a place that no block has.
+    Place,
     /// Engines with other workers, or the other way to give a list, answer otherwise.
     Differs,
 }
@@ -457,14 +457,16 @@ fn tell_batch(
 
 /// Whether an answer to a lie is right: `None`, or what is wrong with it.
 fn judge(base: &Base, lie: &BlockAccessList, answer: &Result<(), ExecError>) -> Option<(Fault, String)> {
-    let text = |error: &dyn std::fmt::Display| error.to_string();
     match answer {
         Ok(()) => Some((Fault::Accepted, "accepted".to_owned())),
         Err(ExecError::Invalid(InvalidBlock::ListForm(_))) => None,
         Err(ExecError::Invalid(InvalidBlock::List(mismatch))) => {
-            judge_mismatch(&base.record.list, lie, mismatch).map(|fault| (fault, format!("{mismatch:?}: {mismatch}")))
+            let message = mismatch.to_string();
+            let fault = judge_mismatch(&base.record.list, lie, mismatch);
+            let place = message.contains(&u64::MAX.to_string()).then_some(Fault::Place);
+            fault.or(place).map(|fault| (fault, format!("{mismatch:?}: {message}")))
         }
-        Err(error) => Some((Fault::OtherError, text(error))),
+        Err(error) => Some((Fault::OtherError, error.to_string())),
     }
 }
 
@@ -478,13 +480,17 @@ fn judge_mismatch(truth: &BlockAccessList, lie: &BlockAccessList, mismatch: &Lis
             (listed == made || expected.is_some() != listed).then_some(Fault::Presence)
         }
         ListField::Read(slot) => {
-            let names = |account: Option<&AccountChanges>| account.is_some_and(|account| account.storage_reads.contains(slot));
+            let names =
+                |account: Option<&AccountChanges>| account.is_some_and(|account| account.storage_reads.contains(slot));
             let (listed, made) = (names(listed), names(made));
             (listed == made || expected.is_some() != listed).then_some(Fault::Presence)
         }
         ListField::Event => Some(Fault::Presence),
         ListField::Balance | ListField::Nonce | ListField::Code | ListField::Slot(_) => {
             let says = |account: Option<&AccountChanges>| account.and_then(|account| value(account, index.0, field));
+            if expected == found {
+                return Some(Fault::Vacuous);
+            }
             if *expected != says(listed) {
                 return Some(Fault::Expected);
             }
@@ -527,9 +533,10 @@ fn true_lists_are_accepted() {
         let own = base.block.clone().with_access_list(Some(base.record.list.clone()));
         for workers in [1, 2, 8] {
             let executor = executor(workers);
-            for input in
-                [BlockInput::new(&own, &base.rules), BlockInput::new(&base.block, &base.rules).with_record(&base.record)]
-            {
+            for input in [
+                BlockInput::new(&own, &base.rules),
+                BlockInput::new(&base.block, &base.rules).with_record(&base.record),
+            ] {
                 let execution = executor.execute(Engine::Listed, &input, &base.state, None);
                 assert_eq!(execution.expect("true").outcome.record, base.record, "{}", base.name);
             }
@@ -560,6 +567,16 @@ fn errors_say_what_the_list_says() {
 #[test]
 fn errors_say_what_execution_gives() {
     assert_none(&[Fault::Found]);
+}
+
+#[test]
+fn errors_have_two_sides_that_differ() {
+    assert_none(&[Fault::Vacuous]);
+}
+
+#[test]
+fn errors_name_a_place_in_the_block() {
+    assert_none(&[Fault::Place]);
 }
 
 #[test]
@@ -602,7 +619,9 @@ fn a_lie_and_its_consequences_are_rejected() {
 
 #[test]
 fn a_lie_about_the_beneficiary_is_blamed_on_the_index_that_lies() {
-    consistent_lies(|mismatch| assert_eq!((mismatch.index.0, mismatch.expected), (2, Some(U256::from(12_345))), "{mismatch}"));
+    consistent_lies(|mismatch| {
+        assert_eq!((mismatch.index.0, mismatch.expected), (2, Some(U256::from(12_345))), "{mismatch}")
+    });
 }
 
 /// Records of earlier forks also say what a list cannot. They are believed no more.
@@ -727,7 +746,8 @@ fn a_list_in_a_block_before_amsterdam_changes_no_result() {
         for engine in [Engine::Listed, Engine::Auto] {
             let input = BlockInput::new(&own, &base.rules);
             let execution = executor(2).execute(engine, &input, &base.state, None);
-            let execution = execution.unwrap_or_else(|error| panic!("{fork}: {engine}: the truth is rejected: {error}"));
+            let execution =
+                execution.unwrap_or_else(|error| panic!("{fork}: {engine}: the truth is rejected: {error}"));
             assert_eq!(execution.outcome.record, base.record);
         }
     }

@@ -1,4 +1,4 @@
-//! Against alloy-evm's stock executor, on every block file: receipts, gas, requests, the change of the
+//! Against alloy-evm's stock executor, on every block file and on random blocks of every fork: receipts, gas, requests, the change of the
 //! state and the EIP-7928 list are those that `EthBlockExecutor` over revm's `State` gives.
 //!
 //! Where the stock executor is let off, because the file or the EIP is on our side:
@@ -11,6 +11,10 @@
 
 #[path = "stock/changes.rs"]
 mod changes;
+#[path = "spec_oracle/contracts.rs"]
+mod contracts;
+#[path = "spec_oracle/small_block.rs"]
+mod small_block;
 mod stock;
 
 use alloy_consensus::{Eip658Value, ReceiptEnvelope};
@@ -28,11 +32,32 @@ use alloy_primitives::{Address, KECCAK256_EMPTY};
 use changes::{bundle_changes, bundle_codes, diff_changes};
 use motet_exec::{BlockExecutor, BlockInput, Engine, ExecutorConfig, SystemCalls};
 use motet_types::{BlockOutcome, Fork, Location, Read, StateView, TxIndex, Value};
-use motet_workload::block_file::{ParentState, ReplayBlock, collect_paths, load};
+use motet_workload::block_file::{collect_paths, load};
 use revm::database::states::bundle_state::BundleRetention;
 use revm::database::{BundleState, State};
 use revm::database_interface::DatabaseCommitExt;
-use stock::{FixedFork, ViewDb, evm_env, execution_ctx, fixtures, stock_tx};
+use stock::{Case, FixedFork, ViewDb, evm_env, execution_ctx, fixtures, stock_tx};
+
+/// Random blocks per fork.
+const SEEDS: u64 = 20;
+
+const FORKS: [Fork; 15] = [
+    Fork::Frontier,
+    Fork::Homestead,
+    Fork::Tangerine,
+    Fork::SpuriousDragon,
+    Fork::Byzantium,
+    Fork::Petersburg,
+    Fork::Istanbul,
+    Fork::Berlin,
+    Fork::London,
+    Fork::Paris,
+    Fork::Shanghai,
+    Fork::Cancun,
+    Fork::Prague,
+    Fork::Osaka,
+    Fork::Amsterdam,
+];
 
 /// What the stock executor leaves.
 struct Stock {
@@ -41,7 +66,7 @@ struct Stock {
     list: BlockAccessList,
 }
 
-fn has_code(view: &ParentState, address: Address) -> bool {
+fn has_code(view: &impl StateView, address: Address) -> bool {
     match view.read(Location::Account(address)) {
         Ok(Read::Ready(Value::Account(account))) => account.is_some_and(|account| account.code_hash != KECCAK256_EMPTY),
         _ => false,
@@ -49,14 +74,14 @@ fn has_code(view: &ParentState, address: Address) -> bool {
 }
 
 /// Runs the stock executor, setting the list's index as its users do.
-fn execute_stock(block: &ReplayBlock) -> Stock {
-    let (recovered, rules) = (&block.block, &block.rules);
+fn execute_stock<V: StateView>(case: &Case<'_, V>, system_calls: SystemCalls) -> Stock {
+    let (recovered, rules) = (case.block, case.rules);
     let tx_count = recovered.tx_count() as u64;
-    let mut db = State::builder().with_database(ViewDb(&block.state)).with_bundle_update().with_bal_builder().build();
-    let spec = FixedFork::new(rules, block.number());
+    let mut db = State::builder().with_database(ViewDb(case.state)).with_bundle_update().with_bal_builder().build();
+    let spec = FixedFork::new(rules, recovered.header().number);
     let evm = EthEvmFactory::default().create_evm(&mut db, evm_env(recovered, rules));
     let mut executor = EthBlockExecutor::new(evm, execution_ctx(recovered), &spec, AlloyReceiptBuilder::default());
-    let present = |address| !block.lenient_system_calls || has_code(&block.state, address);
+    let present = |address| system_calls == SystemCalls::Strict || has_code(case.state, address);
 
     executor.evm_mut().db_mut().set_bal_index(BlockAccessIndex(0));
     if present(HISTORY_STORAGE_ADDRESS) {
@@ -72,7 +97,7 @@ fn execute_stock(block: &ReplayBlock) -> Stock {
         executor.evm_mut().db_mut().set_bal_index(index.access_index());
         executor
             .execute_transaction(stock_tx(recovered, index))
-            .unwrap_or_else(|error| panic!("{}: stock, transaction {pos}: {error}", block.source.display()));
+            .unwrap_or_else(|error| panic!("{}: stock, transaction {pos}: {error}", case.name));
     }
     executor.evm_mut().db_mut().set_bal_index(BlockAccessIndex(tx_count + 1));
     let result = if present(WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS) && present(CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS) {
@@ -116,11 +141,11 @@ fn comparable(receipts: &[ReceiptEnvelope], fork: Fork) -> Vec<ReceiptEnvelope> 
     receipts
 }
 
-fn compare(block: &ReplayBlock, stock: &Stock, outcome: &BlockOutcome, engine: &str) -> Vec<String> {
-    let name = block.source.file_name().unwrap_or_default().display();
+fn compare<V: StateView>(case: &Case<'_, V>, stock: &Stock, outcome: &BlockOutcome, engine: Engine) -> Vec<String> {
+    let name = &case.name;
     let mut found = Vec::new();
     let mut differ = |what: &str, detail: String| found.push(format!("{name} {engine}: {what}: {detail}"));
-    let fork = block.rules.fork;
+    let fork = case.rules.fork;
     if comparable(&outcome.receipts, fork) != comparable(&stock.result.receipts, fork) {
         let first = (0..outcome.receipts.len()).find(|pos| {
             comparable(&outcome.receipts[*pos..=*pos], fork) != comparable(&stock.result.receipts[*pos..=*pos], fork)
@@ -137,7 +162,7 @@ fn compare(block: &ReplayBlock, stock: &Stock, outcome: &BlockOutcome, engine: &
     if outcome.requests != stock.result.requests {
         differ("requests", format!("{:?} instead of {:?}", outcome.requests, stock.result.requests));
     }
-    let (ours, theirs) = (diff_changes(&outcome.diff, &block.state), bundle_changes(&stock.bundle));
+    let (ours, theirs) = (diff_changes(&outcome.diff, case.state), bundle_changes(&stock.bundle));
     for address in ours.keys().chain(theirs.keys().filter(|address| !ours.contains_key(*address))) {
         if ours.get(address) != theirs.get(address) {
             differ("state", format!("{address}: {:?} instead of {:?}", ours.get(address), theirs.get(address)));
@@ -187,33 +212,72 @@ impl Seen {
     }
 }
 
+/// The engines that are compared.
+struct Engines(Vec<(BlockExecutor, Engine)>);
+
+impl Engines {
+    fn new() -> Self {
+        let executor = |workers| BlockExecutor::new(ExecutorConfig { workers, ..ExecutorConfig::default() });
+        Self(vec![(executor(1), Engine::Sequential), (executor(4), Engine::Optimistic)])
+    }
+
+    /// Compares a block with the stock executor, under every engine.
+    fn check<V: StateView>(&self, case: &Case<'_, V>, system_calls: SystemCalls, seen: &mut Seen) -> Vec<String> {
+        let stock = execute_stock(case, system_calls);
+        let mut input = BlockInput::new(case.block, case.rules);
+        input.system_calls = system_calls;
+        let mut found = Vec::new();
+        for (executor, engine) in &self.0 {
+            let outcome = executor
+                .execute(*engine, &input, case.state, None)
+                .unwrap_or_else(|error| panic!("{}: {engine}: {error}", case.name))
+                .outcome;
+            found.extend(compare(case, &stock, &outcome, *engine));
+            seen.add(&outcome);
+        }
+        found
+    }
+}
+
+fn assert_none(found: &[String]) {
+    assert!(found.is_empty(), "{} differences from the stock executor:\n{}", found.len(), found.join("\n"));
+}
+
 /// Compares all files of a folder with the stock executor.
 fn check_folder(folder: &str, expected_count: usize) -> Option<Seen> {
-    let root = fixtures()?;
-    let files = collect_paths(&[root.join(folder)]).expect("the folder can be read");
+    let files = collect_paths(&[fixtures()?.join(folder)]).expect("the folder can be read");
     assert_eq!(files.len(), expected_count);
-    let sequential = BlockExecutor::new(ExecutorConfig::default());
-    let optimistic = BlockExecutor::new(ExecutorConfig { workers: 4, ..ExecutorConfig::default() });
+    let engines = Engines::new();
     let (mut found, mut seen) = (Vec::new(), Seen::default());
     for file in files {
         let block = load(&file).expect("the file is sound");
-        let stock = execute_stock(&block);
-        let mut input = BlockInput::new(&block.block, &block.rules);
-        if block.lenient_system_calls {
-            input.system_calls = SystemCalls::SkipAbsent;
-        }
-        for (executor, engine) in [(&sequential, Engine::Sequential), (&optimistic, Engine::Optimistic)] {
-            let outcome = executor
-                .execute(engine, &input, &block.state, None)
-                .unwrap_or_else(|error| panic!("{}: {engine}: {error}", file.display()))
-                .outcome;
-            found.extend(compare(&block, &stock, &outcome, engine.name()));
-            seen.add(&outcome);
-        }
+        let lenient = block.lenient_system_calls;
+        let system_calls = if lenient { SystemCalls::SkipAbsent } else { SystemCalls::Strict };
+        found.extend(engines.check(&Case::from(&block), system_calls, &mut seen));
     }
-    assert!(found.is_empty(), "{} differences from the stock executor:\n{}", found.len(), found.join("\n"));
-    println!("{folder}: {seen:?}, counting both engines");
+    assert_none(&found);
+    println!("{folder}: {seen:?}, over both engines");
     Some(seen)
+}
+
+#[test]
+fn small_blocks_of_every_fork_are_as_the_stock_executor_leaves_them() {
+    let engines = Engines::new();
+    let mut found = Vec::new();
+    for fork in FORKS {
+        let mut seen = Seen::default();
+        for seed in 1..=SEEDS {
+            let small = small_block::generate(fork, seed);
+            let name = format!("{} seed {seed}", fork.name());
+            let state = small.state();
+            let case = Case { name, block: &small.block, rules: &small.rules, state: &state };
+            found.extend(engines.check(&case, SystemCalls::Strict, &mut seen));
+        }
+        println!("{}: {seen:?}, over both engines", fork.name());
+        assert!(seen.deployed_codes > 0 && seen.changed_slots > 0, "{}: {seen:?}", fork.name());
+        assert!(seen.requests > 0 || fork < Fork::Prague, "{}: {seen:?}", fork.name());
+    }
+    assert_none(&found);
 }
 
 #[test]
@@ -225,7 +289,7 @@ fn mainnet_blocks_are_as_the_stock_executor_leaves_them() {
 #[test]
 fn witness_blocks_are_as_the_stock_executor_leaves_them() {
     let Some(seen) = check_folder("mainnet-witness", 6) else { return };
-    assert!(seen.requests > 0 && seen.changed_slots > 0, "{seen:?}");
+    assert!(seen.deleted_accounts > 0 && seen.deployed_codes > 0 && seen.changed_slots > 0, "{seen:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::replay::ReplayArgs;
+use crate::spec_test::SpecTestArgs;
 use clap::{Parser, Subcommand};
 
 /// Executes Ethereum blocks on many cores, bit for bit as one thread would.
@@ -17,6 +18,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     // The help of a command is the doc of its arguments.
     Replay(ReplayArgs),
+    SpecTest(SpecTestArgs),
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 all is equal and every check holds; 1 a difference or a failed check; \

@@ -11,6 +11,7 @@ mod cli;
 mod clock;
 mod difference;
 mod replay;
+mod spec_test;
 mod style;
 mod trace_file;
 mod verdict;
@@ -30,6 +31,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Some(Command::Replay(args)) => replay::run(&args),
+        Some(Command::SpecTest(args)) => spec_test::run(&args),
         None => print_help(),
     };
     match result {

@@ -4,7 +4,7 @@
 //! format of Chrome, which Perfetto opens (<https://ui.perfetto.dev>). Both say the same; docs/format.md
 //! lists their fields.
 
-use motet_exec::{ConflictAt, Engine, Report, TraceEvent, TraceWhat};
+use motet_exec::{AbortedBy, ConflictAt, Engine, Report, TraceEvent, TraceWhat};
 use motet_types::{BlockOutcome, BlockRecord, Location, TxIndex};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -119,6 +119,19 @@ struct Event {
     suspended_on: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     conflict: Option<Conflict>,
+    /// The write that stopped this execution.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aborted_by: Option<Aborted>,
+    /// The write for which the execution before this one was thrown away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<Aborted>,
+}
+
+/// A write that made an execution stale.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Aborted {
+    location: String,
+    writer: u32,
 }
 
 /// Why an execution was thrown away.
@@ -189,13 +202,17 @@ impl Event {
             count: None,
             suspended_on: None,
             conflict: None,
+            aborted_by: None,
+            after: event.after.as_ref().map(Aborted::new),
         };
         let number = |on: &Option<TxIndex>| on.map(|tx| tx.0);
         match &event.what {
             TraceWhat::Executed { gas } => Self { what: "executed", gas: Some(*gas), ..made },
             TraceWhat::Suspended { on } => Self { what: "suspended", suspended_on: number(on), ..made },
             TraceWhat::Blocked { on } => Self { what: "blocked", suspended_on: number(on), ..made },
-            TraceWhat::Cancelled => Self { what: "cancelled", ..made },
+            TraceWhat::Cancelled { by } => {
+                Self { what: "cancelled", aborted_by: by.as_ref().map(Aborted::new), ..made }
+            }
             TraceWhat::Deferred => Self { what: "deferred", ..made },
             TraceWhat::InOrder { conflict: None } => Self { what: "in_order", ..made },
             TraceWhat::InOrder { conflict: Some(at) } => {
@@ -211,6 +228,12 @@ impl Event {
             Some(count) if count > 1 => format!("tx {}..{} {}", self.tx, self.tx + count - 1, self.what),
             _ => format!("tx {} {}", self.tx, self.what),
         }
+    }
+}
+
+impl Aborted {
+    fn new(by: &AbortedBy) -> Self {
+        Self { location: by.location.to_string(), writer: by.writer.0 }
     }
 }
 
@@ -276,6 +299,14 @@ fn chrome(schedule: &Schedule) -> Value {
             put("location", json!(conflict.location));
             put("field", json!(conflict.field));
             put("writer", json!(conflict.writer));
+        }
+        if let Some(by) = &event.aborted_by {
+            put("location", json!(by.location));
+            put("writer", json!(by.writer));
+        }
+        if let Some(after) = &event.after {
+            put("redone_for", json!(after.location));
+            put("redone_for_writer", json!(after.writer));
         }
         json!({
             "ph": "X",

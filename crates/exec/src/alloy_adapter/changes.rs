@@ -10,7 +10,8 @@ use motet_types::{Account, AccountDiff, StateDiff};
 /// Commits the change of a block. On an error of the database nothing is committed.
 ///
 /// An account that died and lives again takes two commits, as it takes two transactions: a database has no
-/// word for both at once. Where it cannot have had storage, being created is all there is to say.
+/// word for both at once. One that had neither code nor nonce and ends with code is taken as created, once:
+/// whether it died in between makes no difference to any value, only to the status in revm's bundle.
 pub(super) fn commit<DB: StateDB>(db: &mut DB, diff: &StateDiff, parent: &Answers) -> Result<(), DB::Error> {
     let (mut deaths, mut changes) = (EvmState::default(), EvmState::default());
     for (address, change) in &diff.accounts {
@@ -27,7 +28,9 @@ pub(super) fn commit<DB: StateDB>(db: &mut DB, diff: &StateDiff, parent: &Answer
             // Empty code is always at hand, and revm's bundles list it as they list any other.
             None => (after.code_hash == KECCAK256_EMPTY).then(Bytecode::default),
         };
-        let reborn = change.wiped && before.is_some_and(may_have_storage);
+        // Code in the place of a plain account says that it was created there, without having died.
+        let replaced = |before: Account| !may_have_storage(before) && after.code_hash != KECCAK256_EMPTY;
+        let reborn = change.wiped && before.is_some_and(|before| !replaced(before));
         if reborn {
             deaths.insert(*address, loaded(before).with_touched_mark().with_selfdestruct_mark());
         }

@@ -12,6 +12,7 @@ use crate::validate::{Conflict, Field, Terms, validate};
 use crate::vm::{Database, Executed};
 use alloy_consensus::Transaction as _;
 use alloy_primitives::Address;
+use alloy_primitives::map::Entry;
 use motet_types::{Fork, Incarnation, StateView, TxIndex};
 use std::ops::Range;
 
@@ -49,21 +50,25 @@ impl<V: StateView + ?Sized> Run<'_, V> {
                 }
                 _ => (None, None),
             };
-            let mut publish = |state: &crate::vm::EvmState| {
-                if let Some(memory) = memory {
-                    memory.commit(Some(tx), state, &written, &mut suspects);
-                }
-            };
             match fits {
                 Some(executed) => {
-                    publish(&executed.state);
+                    if let Some(memory) = memory {
+                        memory.commit(Some(tx), &executed.state, &written, None);
+                    }
                     order.commit(executed);
                 }
                 None => {
+                    let mut found = Vec::new();
                     if conflict.is_some() {
                         self.contended.store(true, crate::sync::Ordering::SeqCst);
                     }
-                    order.run_next_seen(publish)?;
+                    order.run_next_seen(|state| {
+                        if let Some(memory) = memory {
+                            memory.commit(Some(tx), state, &written, Some(&mut found));
+                        }
+                    })?;
+                    self.doom(tx, &found);
+                    suspects.extend(found.iter().map(|suspect| suspect.tx));
                     trace.end(tx, Incarnation::default(), Ran::InOrder { conflict });
                     trace.begin();
                 }
@@ -73,7 +78,6 @@ impl<V: StateView + ?Sized> Run<'_, V> {
         drop(order);
         trace.end_commit(range.clone());
         suspects.retain(|tx| tx.0 >= range.end);
-        self.doom(&suspects);
         Ok(Event::Committed { range, gas, wasted_gas, redone, suspects })
     }
 
@@ -114,11 +118,10 @@ impl<V: StateView + ?Sized> Run<'_, V> {
     /// and a sum past 2^256 pays nothing.
     fn pay_fee(&self, order: &mut InOrder<'_, V>, executed: &mut Executed) -> Result<Result<(), Conflict>, ExecError> {
         let beneficiary: Address = self.shared.beneficiary;
-        if !executed.state.contains_key(&beneficiary) {
-            let loaded = order.db().basic(beneficiary).map_err(view_error)?;
-            executed.state.insert(beneficiary, journal_account(loaded));
-        }
-        let Some(account) = executed.state.get_mut(&beneficiary) else { return Ok(Ok(())) };
+        let account = match executed.state.entry(beneficiary) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => free.insert(journal_account(order.db().basic(beneficiary).map_err(view_error)?)),
+        };
         if account.is_selfdestructed() && self.input.rules.is_active(Fork::Amsterdam) {
             // EIP-8246 keeps an account that holds a balance: whether the fee counts is the journal's say.
             return Ok(Err(Conflict::Account(beneficiary, Field::Balance)));

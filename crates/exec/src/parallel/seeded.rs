@@ -77,7 +77,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                     Task::Done => (Worker::Done, Told::ToWork),
                     Task::Commit { range, in_order } => (Worker::Committing { range, in_order }, Told::ToWork),
                     Task::Execute { tx, incarnation } => {
-                        self.prepare(tx, incarnation);
+                        trace.after(self.prepare(tx, incarnation));
                         let fiber = self.new_fiber().unwrap_or_else(|| panic!("no memory for a stack"));
                         (Worker::Running { fiber, tx, incarnation, command: In::Run(tx) }, Told::ToWork)
                     }

@@ -8,15 +8,8 @@ const ALICE: u8 = 1;
 const BOB: u8 = 2;
 const CAROL: u8 = 3;
 const DAVE: u8 = 4;
-const FORKS: [Fork; 7] = [
-    Fork::Frontier,
-    Fork::Tangerine,
-    Fork::Byzantium,
-    Fork::London,
-    Fork::Shanghai,
-    Fork::Prague,
-    Fork::Amsterdam,
-];
+const FORKS: [Fork; 7] =
+    [Fork::Frontier, Fork::Tangerine, Fork::Byzantium, Fork::London, Fork::Shanghai, Fork::Prague, Fork::Amsterdam];
 
 /// Pays `amount` to Dave and stores the success in the slot that the data names; does nothing without data.
 fn payer(amount: u64) -> Code {

@@ -7,8 +7,7 @@ use motet_types::{Fork, TxError};
 const ALICE: u8 = 1;
 const BOB: u8 = 2;
 const CAROL: u8 = 3;
-const FORKS: [Fork; 6] =
-    [Fork::Frontier, Fork::Byzantium, Fork::London, Fork::Shanghai, Fork::Prague, Fork::Amsterdam];
+const FORKS: [Fork; 6] = [Fork::Frontier, Fork::Byzantium, Fork::London, Fork::Shanghai, Fork::Prague, Fork::Amsterdam];
 
 #[test]
 fn a_transaction_that_only_its_turn_makes_valid() {

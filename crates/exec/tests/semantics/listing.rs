@@ -187,15 +187,8 @@ fn looks_at_beneficiary() -> Code {
     Code::new().op(op::COINBASE).op(op::BALANCE).store_at_arg()
 }
 
-const ALL: [Fork; 7] = [
-    Fork::Frontier,
-    Fork::Tangerine,
-    Fork::Byzantium,
-    Fork::London,
-    Fork::Shanghai,
-    Fork::Prague,
-    Fork::Amsterdam,
-];
+const ALL: [Fork; 7] =
+    [Fork::Frontier, Fork::Tangerine, Fork::Byzantium, Fork::London, Fork::Shanghai, Fork::Prague, Fork::Amsterdam];
 
 #[test]
 fn every_transaction_reads_the_balance_of_the_beneficiary() {
@@ -220,7 +213,10 @@ fn some_transactions_look_at_the_beneficiary_between_others_that_do_not() {
     for fork in ALL {
         let mut case = Case::new("some look", fork);
         case.place(contract(1), &looks_at_beneficiary());
-        case.place(contract(2), &Code::new().call(BENEFICIARY, 1).op(op::POP).op(op::COINBASE).op(op::BALANCE).store_at_arg());
+        case.place(
+            contract(2),
+            &Code::new().call(BENEFICIARY, 1).op(op::POP).op(op::COINBASE).op(op::BALANCE).store_at_arg(),
+        );
         case.fund(contract(3), 1);
         for tx in 0..12 {
             let to = [contract(3), contract(1), contract(3)][usize::from(tx) % 3];

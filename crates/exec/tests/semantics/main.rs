@@ -13,6 +13,7 @@ mod destruct;
 mod existence;
 mod hot;
 mod invalid;
+mod limits;
 mod listing;
 mod nonce;
 #[path = "../support/mod.rs"]

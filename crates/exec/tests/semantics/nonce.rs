@@ -158,7 +158,10 @@ fn a_create_that_fails_bumps_the_nonce_all_the_same() {
         case.send(eoa(ALICE), Tx::call(contract(1)).arg(1).arg(1).gas(500_000));
         case.send(eoa(BOB), Tx::call(contract(1)).arg(2).arg(0));
         let done = check(&case).expect("valid");
-        assert_eq!(done.nonce(contract(1)), if done.slot(contract(1), 2) == word(contract(1).create(2)) { 3 } else { 2 });
+        assert_eq!(
+            done.nonce(contract(1)),
+            if done.slot(contract(1), 2) == word(contract(1).create(2)) { 3 } else { 2 }
+        );
     }
 }
 

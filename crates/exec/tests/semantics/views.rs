@@ -2,7 +2,7 @@
 
 use crate::support::{
     Case, Code, FailingView, PANIC, PanickingView, PendingView, Tx, WORKER_COUNTS, Watchdog, check, check_view,
-    contract, deployer, eoa, op, same,
+    contract, eoa, everything, op, same,
 };
 use alloy_eips::eip2935::HISTORY_STORAGE_ADDRESS;
 use alloy_primitives::U256;
@@ -32,7 +32,7 @@ fn guarded(case: &mut Case, then: impl FnOnce(Code) -> Code) {
 #[test]
 fn errors_at_what_only_a_wrong_guess_reads_do_not_surface() {
     for fork in [Fork::Byzantium, Fork::Shanghai, Fork::Amsterdam] {
-        let bad_code = Code::new().op(op::STOP);
+        let bad_code = Code::new().push(77).op(op::POP);
         let mut case = Case::new("errors nobody needs", fork);
         case.place(contract(2), &bad_code);
         guarded(&mut case, |code| {
@@ -58,7 +58,7 @@ fn errors_at_what_only_a_wrong_guess_reads_do_not_surface() {
 #[test]
 fn an_error_at_what_the_block_needs_is_the_same_for_every_engine() {
     for fork in [Fork::Byzantium, Fork::Shanghai, Fork::Amsterdam] {
-        let code = Code::new().op(op::STOP);
+        let code = Code::new().push(77).op(op::POP);
         let mut case = Case::new("errors that count", fork);
         case.place(contract(2), &code);
         let look = Code::new().load(9).op(op::POP).push(eoa(99)).op(op::BALANCE).op(op::POP);
@@ -121,28 +121,6 @@ fn the_lowest_trouble_is_reported() {
         let error = check_view(&case, &view).expect_err("trouble");
         assert_eq!(matches!(error, ExecError::View(_)), view_first, "{error}");
     }
-}
-
-/// A block with a bit of everything.
-fn everything(fork: Fork) -> Case {
-    let mut case = Case::new("everything", fork);
-    let code = Code::new().arg(0).op(op::SLOAD).push(1).op(op::ADD).store_at_arg().load(0).op(op::POP);
-    case.place_with(contract(1), &code.push(900).op(op::BLOCKHASH).op(op::POP), 0, &[(1, 5), (2, 5)]);
-    case.place(contract(2), &Code::new().call_word(contract(1), 1).op(op::POP).increment(0));
-    case.place(contract(3), &Code::new().op(op::COINBASE).op(op::BALANCE).store(0));
-    case.fund(eoa(9), 1);
-    for tx in 0..24u8 {
-        let call = match tx % 6 {
-            0 => Tx::call(contract(1)).arg(i32::from(tx % 4)),
-            1 => Tx::call(eoa(9)).value(u64::from(tx)),
-            2 => Tx::call(contract(2)),
-            3 => Tx::create(deployer(Code::new(), &Code::new().increment(0))),
-            4 => Tx::call(eoa(60 + tx)).value(1),
-            _ => Tx::call(contract(3)),
-        };
-        case.send(eoa(10 + tx % 9), call);
-    }
-    case
 }
 
 fn executor(workers: usize, suspension: Suspension) -> BlockExecutor {

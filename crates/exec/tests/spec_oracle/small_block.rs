@@ -7,7 +7,7 @@ use alloy_consensus::{BlockBody, Header, SignableTransaction, TxEip1559, TxEip29
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_eips::eip4895::{Withdrawal, Withdrawals};
 use alloy_eips::eip7702::{Authorization, SignedAuthorization};
-use alloy_eips::{eip2935, eip4788, eip7002, eip7251};
+use alloy_eips::{eip2935, eip4788, eip7002, eip7251, eip8282};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use motet_types::{Block, BlockRules, ChainSpec, Fork, MemoryState, RecoveredBlock, Transaction};
 use std::collections::BTreeMap;
@@ -17,7 +17,6 @@ const CHAIN_ID: u64 = 1;
 const NUMBER: u64 = 300;
 const TIMESTAMP: u64 = 3_000;
 const TX_COUNT: usize = 40;
-const TX_GAS: u64 = 400_000;
 const GWEI: u128 = 1_000_000_000;
 /// Blobs that every fork with blobs lets into a block.
 const BLOBS_MAX: u64 = 6;
@@ -97,6 +96,11 @@ impl Person {
     }
 }
 
+/// Gas limit of every transaction: enough for what the contracts do. State costs more since EIP-8037.
+fn tx_gas(fork: Fork) -> u64 {
+    if fork >= Fork::Amsterdam { 2_000_000 } else { 400_000 }
+}
+
 struct Scene {
     fork: Fork,
     dice: Dice,
@@ -168,6 +172,10 @@ fn alloc(fork: Fork, senders: &[(Person, u64)], dice: &mut Dice) -> BTreeMap<Add
         contract(eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, &eip7002::WITHDRAWAL_REQUEST_PREDEPLOY_CODE);
         contract(eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS, &eip7251::CONSOLIDATION_REQUEST_PREDEPLOY_CODE);
     }
+    if fork >= Fork::Amsterdam {
+        contract(eip8282::BUILDER_DEPOSIT_CONTRACT_ADDRESS, &eip8282::BUILDER_DEPOSIT_CONTRACT_CODE);
+        contract(eip8282::BUILDER_EXIT_CONTRACT_ADDRESS, &eip8282::BUILDER_EXIT_CONTRACT_CODE);
+    }
     if fork < Fork::Paris {
         // Empty accounts: they stay before EIP-161, and go when touched from then on. From Paris on there are
         // none, and the specification does not look for them.
@@ -186,12 +194,13 @@ impl Scene {
             number: NUMBER,
             timestamp: TIMESTAMP,
             beneficiary: self.beneficiary,
-            gas_limit: 30_000_000,
+            gas_limit: tx_gas(self.fork) * TX_COUNT as u64,
             difficulty: if since(Fork::Paris) { U256::ZERO } else { U256::from(0x20_000) },
             mix_hash: if since(Fork::Paris) { keccak256("randomness") } else { B256::ZERO },
             base_fee_per_gas: since(Fork::London).then_some(7),
             excess_blob_gas: since(Fork::Cancun).then_some(20 << 20),
             parent_beacon_block_root: since(Fork::Cancun).then(|| keccak256("beacon")),
+            slot_number: since(Fork::Amsterdam).then_some(77),
             ..Header::default()
         }
     }
@@ -215,7 +224,7 @@ impl Scene {
         self.senders[pos].1 += 1;
         let (max_fee, tip) = (20 * GWEI, u128::from(self.dice.roll(3)) * GWEI);
         let gas_price = u128::from(10 + self.dice.roll(10)) * GWEI;
-        let gas_limit = TX_GAS;
+        let gas_limit = tx_gas(self.fork);
         let tx_type = self.tx_type(kind);
         match (tx_type, kind) {
             (1, _) => {

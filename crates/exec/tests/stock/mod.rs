@@ -8,6 +8,7 @@ use alloy_evm::{EvmEnv, FromRecoveredTx};
 use alloy_hardforks::{EthereumHardforks, ForkCondition};
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use motet_types::{Account, BlockRules, Fork, Location, Read, RecoveredBlock, StateView, TxIndex, Value, ViewError};
+use motet_workload::block_file::{ParentState, ReplayBlock};
 use revm::context::{DBErrorMarker, TxEnv};
 use revm::context_interface::either::Either;
 use revm::context_interface::transaction::{RecoveredAuthority, RecoveredAuthorization};
@@ -55,6 +56,26 @@ pub(crate) fn fixtures() -> Option<PathBuf> {
     }
     println!("skipped: no fixtures at {}", root.display());
     None
+}
+
+/// A block to execute, with the state before it.
+#[derive(Debug)]
+pub(crate) struct Case<'a, V> {
+    pub(crate) name: String,
+    pub(crate) block: &'a RecoveredBlock,
+    pub(crate) rules: &'a BlockRules,
+    pub(crate) state: &'a V,
+}
+
+impl<'a> From<&'a ReplayBlock> for Case<'a, ParentState> {
+    fn from(file: &'a ReplayBlock) -> Self {
+        Self {
+            name: file.source.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            block: &file.block,
+            rules: &file.rules,
+            state: &file.state,
+        }
+    }
 }
 
 /// What the stock executor wants to know of a block besides the EVM's environment.

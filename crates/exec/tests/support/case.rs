@@ -1,6 +1,6 @@
 //! Small blocks: a fork, a state, a few transactions with given senders.
 
-use super::assembler::{Code, Word};
+use super::assembler::{Code, Word, deployer, op};
 use alloy_consensus::{
     BlockBody, EthereumTxEnvelope, Header, SignableTransaction as _, TxEip1559, TxEip2930, TxEip4844, TxEip7702,
     TxLegacy,
@@ -339,10 +339,31 @@ impl Case {
 
     /// The block.
     pub(crate) fn block(&self) -> RecoveredBlock {
-        let withdrawals =
-            self.header.withdrawals_root.is_some().then(|| Withdrawals::new(self.withdrawals.clone()));
+        let withdrawals = self.header.withdrawals_root.is_some().then(|| Withdrawals::new(self.withdrawals.clone()));
         let body = BlockBody { transactions: self.transactions.clone(), ommers: Vec::new(), withdrawals };
         let block = Block { header: self.header.clone(), body };
         RecoveredBlock::new(block, self.senders.clone(), self.authorities.clone())
     }
+}
+
+/// A block with a bit of everything.
+pub(crate) fn everything(fork: Fork) -> Case {
+    let mut case = Case::new("everything", fork);
+    let code = Code::new().arg(0).op(op::SLOAD).push(1).op(op::ADD).store_at_arg().load(0).op(op::POP);
+    case.place_with(contract(1), &code.push(900).op(op::BLOCKHASH).op(op::POP), 0, &[(1, 5), (2, 5)]);
+    case.place(contract(2), &Code::new().call_word(contract(1), 1).op(op::POP).increment(0));
+    case.place(contract(3), &Code::new().op(op::COINBASE).op(op::BALANCE).store(0));
+    case.fund(eoa(9), 1);
+    for tx in 0..24u8 {
+        let call = match tx % 6 {
+            0 => Tx::call(contract(1)).arg(i32::from(tx % 4)),
+            1 => Tx::call(eoa(9)).value(u64::from(tx)),
+            2 => Tx::call(contract(2)),
+            3 => Tx::create(deployer(Code::new(), &Code::new().increment(0))),
+            4 => Tx::call(eoa(60 + tx)).value(1),
+            _ => Tx::call(contract(3)),
+        };
+        case.send(eoa(10 + tx % 9), call);
+    }
+    case
 }

@@ -126,8 +126,7 @@ fn check_over(case: &Case, view: &dyn StateView, cold: bool) -> Result<Checked, 
     for executor in &executors {
         let compare = |engine: Engine, input: &BlockInput<'_>, what: &str| {
             let config = executor.config();
-            let label =
-                format!("{engine}, {} workers, suspension {:?}, {what}", config.workers, config.suspension);
+            let label = format!("{engine}, {} workers, suspension {:?}, {what}", config.workers, config.suspension);
             let (execution, heard) = run(executor, engine, input, &label);
             same(&format!("{}: {label}", case.name), &sequential, &execution);
             if sequential.is_ok() {

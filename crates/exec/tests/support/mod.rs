@@ -11,7 +11,7 @@ mod views;
 mod watchdog;
 
 pub(crate) use assembler::{Code, Word, deployer, op};
-pub(crate) use case::{Authorized, BENEFICIARY, Case, ETHER, NUMBER, Tx, contract, eoa};
+pub(crate) use case::{Authorized, BENEFICIARY, Case, ETHER, NUMBER, Tx, contract, eoa, everything};
 pub(crate) use check::{Checked, WORKER_COUNTS, check, check_view, invalid, same};
 pub(crate) use hint_variants::hint_variants;
 pub(crate) use views::{FailingView, PANIC, PanickingView, PendingView};

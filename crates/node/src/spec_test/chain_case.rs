@@ -105,9 +105,7 @@ fn offer_one(
     match imported {
         Ok(_) if !expected.is_empty() => Err(Failure::Accepted { what, expected: expected.join("|") }),
         Ok(Imported { block, .. }) => match hash {
-            Some(hash) if hash != block.hash() => {
-                Err(Failure::of_hash("hash of the block", hash, block.hash(), None))
-            }
+            Some(hash) if hash != block.hash() => Err(Failure::of_hash("hash of the block", hash, block.hash(), None)),
             _ => Ok(()),
         },
         Err(ImportError::Invalid(error)) if !expected.is_empty() => {

@@ -1,5 +1,6 @@
 //! Transactions with another nonce and gas limit. Their signatures are no longer the senders'.
 
+use alloy_consensus::transaction::RlpEcdsaEncodableTx;
 use alloy_consensus::{SignableTransaction, Signed};
 use alloy_primitives::Signature;
 use motet_types::Transaction;
@@ -15,7 +16,10 @@ pub(super) fn with_nonce_and_gas(transaction: &Transaction, nonce: u64, gas_limi
     }
 }
 
-fn edit<T: SignableTransaction<Signature>>(signed: Signed<T>, edit: impl FnOnce(&mut T)) -> Signed<T> {
+fn edit<T>(signed: Signed<T>, edit: impl FnOnce(&mut T)) -> Signed<T>
+where
+    T: SignableTransaction<Signature> + RlpEcdsaEncodableTx,
+{
     let (mut tx, signature, _) = signed.into_parts();
     edit(&mut tx);
     tx.into_signed(signature)

@@ -6,9 +6,7 @@
 use super::root_sink::RootSink;
 use crate::difference::{Difference, first_difference};
 use motet_chain::RootCalculator;
-use motet_exec::{
-    BlockExecutor, BlockInput, CommitSink, Engine, ExecError, Execution, ExecutorConfig, InvalidBlock, Report,
-};
+use motet_exec::{BlockExecutor, BlockInput, CommitSink, Engine, ExecError, ExecutorConfig, InvalidBlock, Report};
 use motet_types::{BlockOutcome, StateView};
 use serde::Serialize;
 
@@ -70,16 +68,7 @@ impl Engines {
 
     /// The empty account of a case.
     pub(super) fn runs(&self) -> EngineRuns {
-        let run = |(engine, executor): (Engine, &BlockExecutor)| EngineRun {
-            engine: engine.name(),
-            workers: executor.config().workers,
-            blocks: 0,
-            executions: 0,
-            aborts: 0,
-            suspensions: 0,
-            ok: true,
-            difference: None,
-        };
+        let run = |(engine, executor): (Engine, &BlockExecutor)| EngineRun::new(engine, executor.config().workers);
         EngineRuns { runs: self.pairs().map(run).collect(), list_refusal: None }
     }
 
@@ -91,46 +80,16 @@ impl Engines {
         view: &V,
         roots: Option<&RootCalculator>,
         runs: &mut EngineRuns,
-    ) -> Result<BlockOutcome, ExecError> {
-        let execution = execute_once(&self.in_order, Engine::Sequential, input, view, roots);
-        let report = execution.as_ref().ok().map(|execution| execution.report.clone());
-        let reference = execution.map(|execution| execution.outcome);
-        let EngineRuns { runs, list_refusal } = runs;
-        for ((engine, executor), run) in self.pairs().zip(runs) {
-            let found = |input: &BlockInput<'_>, run: &mut EngineRun| {
-                let execution = execute_once(executor, engine, input, view, roots);
-                run.count(execution.as_ref().ok().map(|execution| &execution.report));
-                execution.map(|execution| execution.outcome)
-            };
-            if engine == Engine::Sequential {
-                run.count(report.as_ref());
-                continue;
-            }
-            let list = input.block.access_list.as_ref().filter(|_| matches!(engine, Engine::Listed | Engine::Auto));
-            match (list, &reference) {
-                (Some(list), Ok(outcome)) if outcome.record.list != *list => {
-                    let found = found(input, run);
-                    match &found {
-                        Err(error) if is_about_the_list(error) => *list_refusal = Some(error.to_string()),
-                        // It may choose an engine that does not look at the list.
-                        _ if engine == Engine::Auto => run.compare(&reference, &found),
-                        _ => run.differs("a refusal of the access list".to_owned(), &found),
-                    }
-                }
-                (Some(_), Err(_)) => match found(input, run) {
-                    Err(error) if is_about_the_list(&error) => {}
-                    found => run.compare(&reference, &found),
-                },
-                (Some(_), Ok(_)) => run.compare(&reference, &found(input, run)),
-                (None, _) if engine != Engine::Listed => run.compare(&reference, &found(input, run)),
-                (None, _) => {}
-            }
-            if engine == Engine::Listed {
-                match &reference {
-                    Ok(outcome) => run.compare(&reference, &found(&input.with_record(&outcome.record), run)),
-                    Err(_) if list.is_none() => run.compare(&reference, &found(input, run)),
-                    Err(_) => {}
-                }
+    ) -> Reference {
+        let in_order = Contender { engine: Engine::Sequential, executor: &self.in_order, view, roots };
+        let mut of_reference = EngineRun::new(Engine::Sequential, 1);
+        let reference = in_order.execute(input, &mut of_reference);
+        for ((engine, executor), run) in self.pairs().zip(&mut runs.runs) {
+            let contender = Contender { engine, executor, view, roots };
+            match engine {
+                Engine::Sequential => run.add(&of_reference),
+                Engine::Listed => contender.run_listed(input, &reference, run, &mut runs.list_refusal),
+                Engine::Optimistic | Engine::Auto => contender.run(input, &reference, run),
             }
         }
         reference
@@ -148,19 +107,86 @@ impl Engines {
     }
 }
 
-fn execute_once<V: StateView + ?Sized>(
-    executor: &BlockExecutor,
+/// One engine about to execute a block.
+#[derive(Debug)]
+struct Contender<'a, V: ?Sized> {
     engine: Engine,
-    input: &BlockInput<'_>,
-    view: &V,
-    roots: Option<&RootCalculator>,
-) -> Result<Execution, ExecError> {
-    let mut sink = roots.map(|roots| RootSink::new(roots.clone()));
-    let sink = sink.as_mut().map(|sink| sink as &mut dyn CommitSink);
-    executor.execute(engine, input, view, sink)
+    executor: &'a BlockExecutor,
+    view: &'a V,
+    roots: Option<&'a RootCalculator>,
+}
+
+impl<V: StateView + ?Sized> Contender<'_, V> {
+    fn execute(&self, input: &BlockInput<'_>, run: &mut EngineRun) -> Reference {
+        let mut sink = self.roots.map(|roots| RootSink::new(roots.clone()));
+        let sink = sink.as_mut().map(|sink| sink as &mut dyn CommitSink);
+        let execution = self.executor.execute(self.engine, input, self.view, sink);
+        run.count(execution.as_ref().ok().map(|execution| &execution.report));
+        execution.map(|execution| execution.outcome)
+    }
+
+    /// An engine that needs no list, though it may look at one.
+    fn run(&self, input: &BlockInput<'_>, reference: &Reference, run: &mut EngineRun) {
+        match self.execute(input, run) {
+            Err(error) if is_about_the_list(&error) && !is_right_list(input, reference) => {}
+            found => run.compare(reference, &found),
+        }
+    }
+
+    /// Executes from the list that came with the block, if one did, and from what the sequential run recorded.
+    fn run_listed(
+        &self,
+        input: &BlockInput<'_>,
+        reference: &Reference,
+        run: &mut EngineRun,
+        refusal: &mut Option<String>,
+    ) {
+        let has_list = input.block.access_list.is_some();
+        if has_list {
+            match self.execute(input, run) {
+                Err(error) if is_about_the_list(&error) && !is_right_list(input, reference) => {
+                    *refusal = Some(error.to_string());
+                }
+                found if reference.is_err() || is_right_list(input, reference) => run.compare(reference, &found),
+                found => run.differs("a refusal of the access list".to_owned(), &found),
+            }
+        }
+        match reference {
+            Ok(outcome) => {
+                let found = self.execute(&input.with_record(&outcome.record), run);
+                run.compare(reference, &found);
+            }
+            Err(_) if !has_list => {
+                let found = self.execute(input, run);
+                run.compare(reference, &found);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// What sequential execution gives.
+type Reference = Result<BlockOutcome, ExecError>;
+
+/// Whether the block's own list says what the block does.
+fn is_right_list(input: &BlockInput<'_>, reference: &Reference) -> bool {
+    let list = input.block.access_list.as_ref();
+    reference.as_ref().is_ok_and(|outcome| list.is_none_or(|list| outcome.record.list == *list))
 }
 
 impl EngineRun {
+    fn new(engine: Engine, workers: usize) -> Self {
+        let engine = engine.name();
+        Self { engine, workers, blocks: 0, executions: 0, aborts: 0, suspensions: 0, ok: true, difference: None }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.blocks += other.blocks;
+        self.executions += other.executions;
+        self.aborts += other.aborts;
+        self.suspensions += other.suspensions;
+    }
+
     fn count(&mut self, report: Option<&Report>) {
         self.blocks += 1;
         if let Some(report) = report {
@@ -170,7 +196,7 @@ impl EngineRun {
         }
     }
 
-    fn compare(&mut self, reference: &Result<BlockOutcome, ExecError>, found: &Result<BlockOutcome, ExecError>) {
+    fn compare(&mut self, reference: &Reference, found: &Reference) {
         match (reference, found) {
             (Ok(reference), Ok(outcome)) => {
                 if let Some(difference) = first_difference(reference, outcome) {
@@ -183,7 +209,7 @@ impl EngineRun {
         }
     }
 
-    fn differs(&mut self, expected: String, found: &Result<BlockOutcome, ExecError>) {
+    fn differs(&mut self, expected: String, found: &Reference) {
         let found = found.as_ref().map_or_else(|error| format!("the error: {error}"), |_| "an outcome".to_owned());
         self.note(Difference { tx: None, field: "error".to_owned(), expected, found });
     }

@@ -150,10 +150,16 @@ mod tests {
     #[test]
     fn results_come_in_the_order_of_jobs() {
         let mut seen = Vec::new();
-        run(4, produce(1000), || (), |(), job| job * 2, |result| {
-            seen.push(result);
-            Ok(())
-        })
+        run(
+            4,
+            produce(1000),
+            || (),
+            |(), job| job * 2,
+            |result| {
+                seen.push(result);
+                Ok(())
+            },
+        )
         .unwrap();
         assert_eq!(seen, (0..1000).map(|job| job * 2).collect::<Vec<_>>());
     }
@@ -161,10 +167,16 @@ mod tests {
     #[test]
     fn the_first_error_ends_it() {
         let mut collected = 0;
-        let result = run(3, produce(u64::MAX), || (), |(), job| job, |job| {
-            collected += 1;
-            if job == 10 { Err(io::Error::other("full")) } else { Ok(()) }
-        });
+        let result = run(
+            3,
+            produce(u64::MAX),
+            || (),
+            |(), job| job,
+            |job| {
+                collected += 1;
+                if job == 10 { Err(io::Error::other("full")) } else { Ok(()) }
+            },
+        );
         assert!(result.is_err());
         assert_eq!(collected, 11);
     }

@@ -39,8 +39,7 @@ fn run_transaction(
     let rules = subtest.spec.rules_at(test.env.number, test.env.timestamp, None);
     let StateTransaction { transaction, sender, authorities, .. } = transaction.clone();
     let stateless = validate_transactions(std::slice::from_ref(&transaction), &rules);
-    let block =
-        state_block::block(state_block::header(&test.env, &rules), [(transaction, sender, authorities)]);
+    let block = state_block::block(state_block::header(&test.env, &rules), [(transaction, sender, authorities)]);
     let view = EnvView { state: pre.state(), hashes: &test.env.block_hashes };
     let roots = (!rules.is_active(Fork::Byzantium)).then_some(pre);
     let outcome = engines.execute(&state_block::input(&block, &rules), &view, roots, runs);

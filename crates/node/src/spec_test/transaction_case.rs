@@ -39,9 +39,7 @@ pub(super) fn run(
             check_facts(facts, &transaction, sender, intrinsic_gas)
         }
         (Ok(_), Err(names)) => Err(Failure::Accepted { what: Item::Transaction, expected: names.clone() }),
-        (Err((error, _)), Ok(_)) => {
-            Err(Failure::Refused { what: Item::Transaction, error, detail: Detail::default() })
-        }
+        (Err((error, _)), Ok(_)) => Err(Failure::Refused { what: Item::Transaction, error, detail: Detail::default() }),
         (Err((error, names)), Err(expected)) => {
             let expected: Vec<&str> = expected.split('|').map(str::trim).collect();
             check_refusal(Item::Transaction, &expected, error, &names)
@@ -55,12 +53,7 @@ type Refusal = (String, Vec<&'static str>);
 /// The transaction with its sender and the signers of its authorizations.
 type Judged = (Transaction, Address, Vec<Option<Address>>);
 
-fn judge(
-    engines: &Engines,
-    txbytes: &Bytes,
-    rules: &BlockRules,
-    runs: &mut EngineRuns,
-) -> Result<Judged, Refusal> {
+fn judge(engines: &Engines, txbytes: &Bytes, rules: &BlockRules, runs: &mut EngineRuns) -> Result<Judged, Refusal> {
     let of_block = |error: BlockError| (error.to_string(), exception_names(&error).to_vec());
     let of_tx = |error: TxError| (error.to_string(), tx_exception_names(&error).to_vec());
     let transaction = Transaction::decode_2718_exact(txbytes).map_err(|error| {
