@@ -14,6 +14,7 @@ use crate::speculate::Shared;
 use crate::sync::Mutex;
 use crate::vm::{CodeCache, code_bytes_max};
 use alloy_consensus::Transaction as _;
+use alloy_eip7928::BlockAccessList;
 use alloy_primitives::B256;
 use corosensei::stack::DefaultStack;
 use motet_types::{
@@ -201,6 +202,12 @@ impl fmt::Debug for BlockExecutor {
     }
 }
 
+/// The list that came with a block. Before Amsterdam a list alone cannot say what a block does to storage
+/// that it wipes, so one that comes with such a block is not used.
+fn own_list<'a>(input: &BlockInput<'a>) -> Option<&'a BlockAccessList> {
+    input.block.access_list.as_ref().filter(|_| input.rules.is_active(Fork::Amsterdam))
+}
+
 /// Gas limits below this sum are not worth waking another worker for.
 const PARALLEL_GAS_MIN: u64 = 400_000;
 
@@ -259,7 +266,7 @@ impl BlockExecutor {
         if transactions.iter().map(|tx| tx.gas_limit()).fold(0, u64::saturating_add) < PARALLEL_GAS_MIN {
             return (Engine::Sequential, "too little gas to share");
         }
-        if input.record.is_some() || input.block.access_list.is_some() {
+        if input.record.is_some() || own_list(input).is_some() {
             return (Engine::Listed, "");
         }
         (Engine::Optimistic, "")
@@ -341,7 +348,7 @@ impl BlockExecutor {
         parent: Parent<'a, V>,
         sink: Option<&'a mut dyn CommitSink>,
     ) -> Result<Execution, ExecError> {
-        let own = input.block.access_list.as_ref().filter(|_| input.record.is_none());
+        let own = own_list(input).filter(|_| input.record.is_none());
         let own = own.map(|list| BlockRecord { list: list.clone(), ..BlockRecord::default() });
         let Some(record) = input.record.or(own.as_ref()) else {
             return self.without_list(input, parent, sink);
@@ -355,9 +362,10 @@ impl BlockExecutor {
         // A list that came with its block has no events besides.
         let made = &execution.outcome.record;
         let mismatch = if own.is_some() {
-            first_difference(record, &BlockRecord { list: made.list.clone(), ..BlockRecord::default() })
+            let made = BlockRecord { list: made.list.clone(), ..BlockRecord::default() };
+            first_difference(record, &made, tx_count)
         } else {
-            first_difference(record, made)
+            first_difference(record, made, tx_count)
         };
         match mismatch {
             Some(mismatch) => Err(InvalidBlock::List(Box::new(mismatch)).into()),
@@ -376,7 +384,7 @@ impl BlockExecutor {
         let list = ListIndex::new(&record, input.block.tx_count());
         let mut execution = self.parallel(input, parent, sink, Some(&list))?;
         execution.report.fallback_reason = Some("the block has no list: a sequential run made one");
-        match first_difference(&record, &execution.outcome.record) {
+        match first_difference(&record, &execution.outcome.record, input.block.tx_count()) {
             Some(mismatch) => Err(InvalidBlock::List(Box::new(mismatch)).into()),
             None => Ok(execution),
         }

@@ -21,7 +21,7 @@ use alloy_eip7928::BlockAccessIndex;
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::map::Entry;
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
-use motet_types::{BlockOutcome, StateDiff, StateView, TxIndex};
+use motet_types::{BlockOutcome, Fork, StateDiff, StateView, TxIndex};
 
 /// The ledger over the parent state, as the EVM reads it.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
         sink: Option<&'a mut dyn CommitSink>,
         seen: impl FnMut(&EvmState),
     ) -> Result<Self, ExecError> {
-        let db = LedgerDb { ledger: Ledger::default(), parent };
+        let db = LedgerDb { ledger: Ledger::new(!input.rules.is_active(Fork::SpuriousDragon)), parent };
         let vm = Vm::new(db, cfg_env(input.rules), block_env(input.block, input.rules));
         let mut this = Self { input, vm, tally: Tally::new(input), sink, system_calls_skipped: 0 };
         this.before(seen)?;

@@ -25,6 +25,8 @@ pub(crate) struct Ledger {
     deployed: B256Map<Bytecode>,
     wipes: Vec<StorageWipe>,
     lifecycle: Vec<LifecycleEvent>,
+    /// Whether an account can exist and be empty (before EIP-161).
+    empty_accounts_exist: bool,
 }
 
 /// One account: as the parent state had it, as it is now, and how it came to be so.
@@ -66,6 +68,11 @@ pub(crate) enum SlotState {
 }
 
 impl Ledger {
+    /// An empty ledger. `empty_accounts_exist` says whether the rules are those before EIP-161.
+    pub(crate) fn new(empty_accounts_exist: bool) -> Self {
+        Self { empty_accounts_exist, ..Self::default() }
+    }
+
     /// What the block knows of an account; `None`: nothing.
     #[inline]
     pub(crate) fn entry(&self, address: &Address) -> Option<&Entry> {
@@ -139,7 +146,8 @@ impl Ledger {
                 entry.set_slot(index, *slot, value.original_value(), after);
             }
             if account.is_touched() || destroyed {
-                let after = after(&account, destroyed, created);
+                let stays_empty = created || (self.empty_accounts_exist && before.is_some());
+                let after = after(&account, destroyed, stays_empty);
                 // An account that dies empty takes its storage along, whatever it held.
                 if after.is_none() && before.is_some() && !destroyed {
                     entry.wipe();
@@ -198,10 +206,10 @@ impl Ledger {
     }
 }
 
-/// What becomes of a touched account. EIP-161: touched and empty is gone; revm has already exempted the
-/// forks before it.
-fn after(account: &VmAccount, destroyed: bool, created: bool) -> Option<Account> {
-    if destroyed || (account.is_empty() && !created) { None } else { Some(plain(&account.info)) }
+/// What becomes of a touched account. EIP-161: touched and empty is gone, unless it was just created or the rules
+/// are older (`stays_empty`).
+fn after(account: &VmAccount, destroyed: bool, stays_empty: bool) -> Option<Account> {
+    if destroyed || (account.is_empty() && !stays_empty) { None } else { Some(plain(&account.info)) }
 }
 
 fn plain(info: &AccountInfo) -> Account {

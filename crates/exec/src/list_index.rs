@@ -29,6 +29,7 @@ pub(crate) struct ListedAccount<'a> {
     /// keccak-256 and analysis of each code change, made when first needed.
     codes: Vec<OnceLock<(B256, Bytecode)>>,
     wipes: Vec<BlockAccessIndex>,
+    tx_count: usize,
     lifecycle: Vec<(BlockAccessIndex, Lifecycle)>,
 }
 
@@ -59,6 +60,7 @@ impl<'a> ListIndex<'a> {
                 slots: read.chain(changed).collect(),
                 codes: changes.code_changes.iter().map(|_| OnceLock::new()).collect(),
                 wipes: Vec::new(),
+                tx_count,
                 lifecycle: Vec::new(),
             };
             accounts.insert(changes.address, listed);
@@ -83,8 +85,29 @@ impl<'a> ListIndex<'a> {
     pub(crate) fn account(&self, tx: TxIndex, address: Address) -> Result<&ListedAccount<'a>, Box<ListMismatch>> {
         self.accounts.get(&address).ok_or_else(|| {
             let index = tx.access_index();
-            Box::new(ListMismatch { index, address, field: ListField::Account, expected: None, found: None })
+            Box::new(ListMismatch::unlisted_account(index, self.tx_count(), address))
         })
+    }
+
+    fn tx_count(&self) -> usize {
+        self.entry_counts.len() - 2
+    }
+
+    /// Compares the beneficiary's balance, once the fee is paid, with its entry at transaction `tx`.
+    pub(crate) fn check_beneficiary(
+        &self,
+        tx: TxIndex,
+        beneficiary: Address,
+        before: U256,
+        after: U256,
+    ) -> Option<ListMismatch> {
+        let (index, tx_count) = (tx.access_index(), self.tx_count());
+        let Some(listed) = self.accounts.get(&beneficiary) else {
+            return Some(ListMismatch::unlisted_account(index, tx_count, beneficiary));
+        };
+        let (expected, found) = (listed.balance_at(index), (before != after).then_some(after));
+        let (address, field) = (beneficiary, ListField::Balance);
+        (expected != found).then_some(ListMismatch { index, tx_count, address, field, expected, found })
     }
 
     /// Compares what transaction `tx` did with the entries at its index; the first difference, if any.
@@ -99,25 +122,15 @@ impl<'a> ListIndex<'a> {
         };
         for (address, account) in &executed.state {
             let Some(listed) = self.accounts.get(address) else {
-                note(ListMismatch { index, address: *address, field: ListField::Account, expected: None, found: None });
+                note(ListMismatch::unlisted_account(index, self.tx_count(), *address));
                 continue;
             };
-            let fee = if *address == beneficiary { executed.fee } else { U256::ZERO };
-            listed.check(index, *address, account, fee, &mut matched, &mut note);
+            listed.check(index, account, *address == beneficiary, &mut matched, &mut note);
         }
-        if !executed.state.contains_key(&beneficiary) && !executed.fee.is_zero() {
-            match self.accounts.get(&beneficiary) {
-                // Its balance before is not at hand here; the entry alone says what it must be after, and the
-                // comparison of the whole record at the end says whether it was.
-                Some(listed) => matched += u32::from(listed.balance_at(index).is_some()),
-                None => note(ListMismatch {
-                    index,
-                    address: beneficiary,
-                    field: ListField::Account,
-                    expected: None,
-                    found: None,
-                }),
-            }
+        // The beneficiary's balance is compared when the fee is paid (`check_beneficiary`): its other fields are
+        // above, its entry only counts here.
+        if let Some(listed) = self.accounts.get(&beneficiary) {
+            matched += u32::from(listed.balance_at(index).is_some());
         }
         if first.is_none() && matched != self.entry_counts[index.0 as usize] {
             first = self.unmatched(index, executed, beneficiary);
@@ -156,20 +169,21 @@ impl<'a> ListIndex<'a> {
         let value = |entries: &[(Address, ListField, U256)]| {
             entries.iter().find(|entry| entry.0 == address && entry.1 == field).map(|entry| entry.2)
         };
-        Some(ListMismatch { index, address, expected: value(&listed), found: value(&found), field })
+        let (expected, found) = (value(&listed), value(&found));
+        Some(ListMismatch { index, tx_count: self.tx_count(), address, field, expected, found })
     }
 
     /// The first entry at `index` of an account that the transaction did not even load.
     fn unmatched(&self, index: BlockAccessIndex, executed: &Executed, beneficiary: Address) -> Option<ListMismatch> {
-        let untouched = |changes: &&AccountChanges| {
-            changes.address != beneficiary && !executed.state.contains_key(&changes.address)
-        };
+        let untouched = |changes: &&AccountChanges| !executed.state.contains_key(&changes.address);
         self.record.list.iter().filter(untouched).find_map(|changes| {
             let mismatch = |field, expected| {
-                Some(ListMismatch { index, address: changes.address, field, expected: Some(expected), found: None })
+                let (tx_count, address) = (self.tx_count(), changes.address);
+                Some(ListMismatch { index, tx_count, address, field, expected: Some(expected), found: None })
             };
             let at = |change: BlockAccessIndex| change == index;
-            if let Some(change) = changes.balance_changes.iter().find(|change| at(change.block_access_index)) {
+            let balance = changes.balance_changes.iter().find(|change| at(change.block_access_index));
+            if let Some(change) = balance.filter(|_| changes.address != beneficiary) {
                 return mismatch(ListField::Balance, change.post_balance);
             }
             if let Some(change) = changes.nonce_changes.iter().find(|change| at(change.block_access_index)) {
@@ -224,9 +238,7 @@ impl ListedAccount<'_> {
     pub(crate) fn slot(&self, tx: TxIndex, slot: U256) -> Result<Option<U256>, Box<ListMismatch>> {
         let index = tx.access_index();
         let Some(changes) = self.slots.get(&slot) else {
-            let field = ListField::Slot(slot);
-            let address = self.changes.address;
-            return Err(Box::new(ListMismatch { index, address, field, expected: None, found: None }));
+            return Err(Box::new(ListMismatch::unlisted_slot(index, self.tx_count, self.changes.address, slot)));
         };
         let wiped = last_before(&self.wipes, index, |wipe| *wipe).map(|at| self.wipes[at]);
         let change = changes.and_then(|slot| {
@@ -258,17 +270,17 @@ impl ListedAccount<'_> {
     fn check(
         &self,
         index: BlockAccessIndex,
-        address: Address,
         account: &VmAccount,
-        fee: U256,
+        is_beneficiary: bool,
         matched: &mut u32,
         note: &mut impl FnMut(ListMismatch),
     ) {
+        let (tx_count, address) = (self.tx_count, self.changes.address);
         let mut compare = |field: ListField, expected: Option<U256>, before: U256, after: U256| {
             let found = (before != after).then_some(after);
             *matched += u32::from(expected.is_some());
             if expected != found {
-                note(ListMismatch { index, address, field, expected, found });
+                note(ListMismatch { index, tx_count, address, field, expected, found });
             }
         };
         let destroyed = account.is_selfdestructed();
@@ -277,19 +289,25 @@ impl ListedAccount<'_> {
             Account { balance: account.info.balance, nonce: account.info.nonce, code_hash: account.info.code_hash };
         if destroyed {
             after = Account::default();
-        } else {
-            after.balance = after.balance.checked_add(fee).unwrap_or(after.balance);
         }
-        compare(ListField::Balance, self.balance_at(index), original.balance, after.balance);
+        if !is_beneficiary {
+            compare(ListField::Balance, self.balance_at(index), original.balance, after.balance);
+        }
         let nonce = self.changes.nonce_changes.binary_search_by_key(&index, |change| change.block_access_index);
         let nonce = nonce.ok().map(|at| U256::from(self.changes.nonce_changes[at].new_nonce));
         compare(ListField::Nonce, nonce, U256::from(original.nonce), U256::from(after.nonce));
         let code = self.changes.code_changes.binary_search_by_key(&index, |change| change.block_access_index);
         let code = code.ok().map(|at| self.code(at).0.into());
         compare(ListField::Code, code, original.code_hash.into(), after.code_hash.into());
+        let mut unlisted = None;
         for (slot, value) in &account.storage {
             let Some(changes) = self.slots.get(slot) else {
-                compare(ListField::Slot(*slot), None, U256::ZERO, U256::MAX);
+                let after = if destroyed { U256::ZERO } else { value.present_value() };
+                if after == value.original_value() {
+                    unlisted.get_or_insert(*slot);
+                } else {
+                    compare(ListField::Slot(*slot), None, value.original_value(), after);
+                }
                 continue;
             };
             let change = changes.and_then(|slot| {
@@ -306,6 +324,9 @@ impl ListedAccount<'_> {
             {
                 compare(ListField::Slot(slot.slot), Some(slot.changes[at].new_value), U256::ZERO, U256::ZERO);
             }
+        }
+        if let Some(slot) = unlisted {
+            note(ListMismatch::unlisted_slot(index, tx_count, address, slot));
         }
     }
 }

@@ -10,6 +10,9 @@ use std::fmt;
 pub struct ListMismatch {
     /// Where in the block: 0 before the transactions, `t + 1` transaction `t`, then what follows them.
     pub index: BlockAccessIndex,
+    /// How many transactions the block has: the index after the last one's is what follows them, and where
+    /// entries that nothing accessed are found out.
+    pub tx_count: usize,
     /// The account.
     pub address: Address,
     /// What about it.
@@ -44,6 +47,7 @@ impl fmt::Display for ListMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.index.0 {
             0 => write!(f, "before the transactions")?,
+            index if index as usize > self.tx_count => write!(f, "at the end of the block")?,
             index => write!(f, "index {index} (transaction {})", index - 1)?,
         }
         write!(f, ", account {}, ", self.address)?;
@@ -75,8 +79,21 @@ impl fmt::Display for ListMismatch {
 
 impl std::error::Error for ListMismatch {}
 
+impl ListMismatch {
+    /// An account that was accessed and is not in the list.
+    pub(crate) fn unlisted_account(index: BlockAccessIndex, tx_count: usize, address: Address) -> Self {
+        Self { index, tx_count, address, field: ListField::Account, expected: None, found: Some(U256::ZERO) }
+    }
+
+    /// A slot that was accessed and is not in the list.
+    pub(crate) fn unlisted_slot(index: BlockAccessIndex, tx_count: usize, address: Address, slot: U256) -> Self {
+        Self { index, tx_count, address, field: ListField::Read(slot), expected: None, found: Some(U256::ZERO) }
+    }
+}
+
 /// The first difference between a given record and the one that execution made; `None` when equal.
-pub(crate) fn first_difference(given: &BlockRecord, made: &BlockRecord) -> Option<ListMismatch> {
+pub(crate) fn first_difference(given: &BlockRecord, made: &BlockRecord, tx_count: usize) -> Option<ListMismatch> {
+    let end = BlockAccessIndex(tx_count as u64 + 1);
     let (mut expected, mut found) = (given.list.iter().peekable(), made.list.iter().peekable());
     let mut first: Option<ListMismatch> = None;
     let mut note = |mismatch: ListMismatch| {
@@ -85,7 +102,8 @@ pub(crate) fn first_difference(given: &BlockRecord, made: &BlockRecord) -> Optio
         }
     };
     let presence = |address, listed: bool| ListMismatch {
-        index: BlockAccessIndex(u64::MAX),
+        index: end,
+        tx_count,
         address,
         field: ListField::Account,
         expected: listed.then_some(U256::ZERO),
@@ -95,7 +113,7 @@ pub(crate) fn first_difference(given: &BlockRecord, made: &BlockRecord) -> Optio
         match (expected.peek(), found.peek()) {
             (None, None) => break,
             (Some(a), Some(b)) if a.address == b.address => {
-                account_difference(a, b, &mut note);
+                account_difference(a, b, tx_count, &mut note);
                 expected.next();
                 found.next();
             }
@@ -115,6 +133,7 @@ pub(crate) fn first_difference(given: &BlockRecord, made: &BlockRecord) -> Optio
         let event = differing(&given.lifecycle, &made.lifecycle).map(|event| (event.index, event.address));
         first = wipe.or(event).map(|(index, address)| ListMismatch {
             index,
+            tx_count,
             address,
             field: ListField::Event,
             expected: None,
@@ -129,7 +148,12 @@ fn differing<T: PartialEq + Copy>(a: &[T], b: &[T]) -> Option<T> {
     a.get(at).or_else(|| b.get(at)).copied()
 }
 
-fn account_difference(given: &AccountChanges, made: &AccountChanges, note: &mut impl FnMut(ListMismatch)) {
+fn account_difference(
+    given: &AccountChanges,
+    made: &AccountChanges,
+    tx_count: usize,
+    note: &mut impl FnMut(ListMismatch),
+) {
     let address = given.address;
     let mut compare = |field: ListField, a: Vec<(BlockAccessIndex, U256)>, b: Vec<(BlockAccessIndex, U256)>| {
         for index in a.iter().chain(&b).map(|change| change.0) {
@@ -137,7 +161,7 @@ fn account_difference(given: &AccountChanges, made: &AccountChanges, note: &mut 
                 changes.iter().find(|change| change.0 == index).map(|change| change.1)
             };
             if at(&a) != at(&b) {
-                note(ListMismatch { index, address, field: field.clone(), expected: at(&a), found: at(&b) });
+                note(ListMismatch { index, tx_count, address, field: field.clone(), expected: at(&a), found: at(&b) });
             }
         }
     };
@@ -162,16 +186,17 @@ fn account_difference(given: &AccountChanges, made: &AccountChanges, note: &mut 
         a.storage_reads.iter().find(|slot| !b.storage_reads.contains(slot)).copied()
     };
     if let Some(slot) = reads_differ(given, made) {
-        note(read(address, slot, true));
+        note(read(tx_count, address, slot, true));
     }
     if let Some(slot) = reads_differ(made, given) {
-        note(read(address, slot, false));
+        note(read(tx_count, address, slot, false));
     }
 }
 
-fn read(address: Address, slot: U256, listed: bool) -> ListMismatch {
+fn read(tx_count: usize, address: Address, slot: U256, listed: bool) -> ListMismatch {
     ListMismatch {
-        index: BlockAccessIndex(u64::MAX),
+        index: BlockAccessIndex(tx_count as u64 + 1),
+        tx_count,
         address,
         field: ListField::Read(slot),
         expected: listed.then_some(U256::ZERO),

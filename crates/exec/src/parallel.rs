@@ -30,7 +30,7 @@ use crate::vm::{BlockEnv, CfgEnv, Executed, FeePolicy, Vm, VmError, block_env, c
 use alloy_consensus::Transaction as _;
 use corosensei::stack::DefaultStack;
 use desk::Desk;
-use motet_types::{Incarnation, Location, StateView, TxIndex};
+use motet_types::{Fork, Incarnation, Location, StateView, TxIndex};
 use seeded::Dice;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -443,7 +443,16 @@ fn attempt<V: StateView + ?Sized>(input: &BlockInput<'_>, vm: &mut Vm<Db<'_, '_,
     let authorities = input.block.authorities[tx.pos()].iter().flatten().copied();
     vm.db().begin(tx, input.block.senders[tx.pos()], envelope.nonce(), authorities);
     match vm.transact(tx_env(input.block, tx), FeePolicy::Apart) {
-        Ok(executed) => Attempt::Executed(Box::new((executed, vm.db().take_observations()))),
+        Ok(executed) => {
+            let observations = vm.db().take_observations();
+            // EIP-8246 keeps a destroyed account that holds a balance: whether the fee counts is the journal's say.
+            let beneficiary = executed.state.get(&input.block.header().beneficiary);
+            let destroyed = beneficiary.is_some_and(|account| account.is_selfdestructed());
+            if observations.unbounded || (destroyed && input.rules.is_active(Fork::Amsterdam)) {
+                return Attempt::Deferred;
+            }
+            Attempt::Executed(Box::new((executed, observations)))
+        }
         Err(VmError::Invalid(_)) | Err(VmError::Stopped(Stop::View(_))) => Attempt::Deferred,
         Err(VmError::Stopped(Stop::Unlisted(mismatch))) => Attempt::Unlisted(mismatch),
         Err(VmError::Stopped(Stop::Blocked)) => match vm.db().take_blocked() {

@@ -35,6 +35,8 @@ pub(crate) struct Observations {
     pub(crate) balances: Vec<(Address, U256, U256)>,
     /// Accounts whose nonce was looked at without being changed.
     pub(crate) nonces: Vec<Address>,
+    /// Whether sums came so near 2^256 that bounds say nothing: only its turn can tell.
+    pub(crate) unbounded: bool,
     /// Accounts that a transaction of this block is thought to have changed.
     pub(crate) accounts_from_block: Vec<Address>,
     /// Slots whose value came from a transaction of this block.
@@ -45,6 +47,7 @@ impl Observations {
     fn clear(&mut self) {
         self.balances.clear();
         self.nonces.clear();
+        self.unbounded = false;
         self.accounts_from_block.clear();
         self.slots_from_block.clear();
     }
@@ -349,6 +352,10 @@ impl<V: StateView + ?Sized> VmDb for SpeculativeDb<'_, '_, V> {
         if !self.observations.nonces.contains(&address) {
             self.observations.nonces.push(address);
         }
+    }
+
+    fn beyond_bounds(&mut self) {
+        self.observations.unbounded = true;
     }
 
     fn balance_at_least(&mut self, address: Address, at_least: U256) {

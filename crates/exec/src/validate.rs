@@ -9,7 +9,7 @@
 //! | what | passes when |
 //! |---|---|
 //! | code | the same hash |
-//! | existence, before EIP-161 | the same |
+//! | existence, before EIP-161 or of an authority | the same |
 //! | emptiness | the same, or the account is only the recipient of a plain transfer |
 //! | nonce | the same, where it was used, bumped or authorises (EIP-7702); else both zero or both not |
 //! | balance | within the bounds that comparisons left; exactly the same where it was looked at |
@@ -105,7 +105,9 @@ fn validate_account(
         let original = account.original_info();
         Account { balance: original.balance, nonce: original.nonce, code_hash: original.code_hash }
     };
-    if terms.empty_accounts_exist && account.is_loaded_as_not_existing() != now.is_none() {
+    // An authority's refund depends on whether its account exists, empty or not (EIP-7702).
+    let existence_matters = terms.empty_accounts_exist || observations.nonces.contains(&address);
+    if existence_matters && account.is_loaded_as_not_existing() != now.is_none() {
         return differs(Field::Existence);
     }
     if seen.code_hash != present.code_hash {

@@ -190,7 +190,7 @@ fn changed_slots(liar: &mut Liar<'_>, at: usize, last: u64) {
         }
         let changes = account.storage_changes[pos].changes.clone();
         let set = |list: &mut BlockAccessList, changes| list[at].storage_changes[pos].changes = changes;
-        for (what, lie) in change_lies(&changes, last, |index, value| StorageChange::new(index, value)) {
+        for (what, lie) in change_lies(&changes, last, StorageChange::new) {
             liar.lie(format!("{name}: {what}"), |list| set(list, lie));
         }
     }
@@ -472,7 +472,7 @@ fn judge(base: &Base, lie: &BlockAccessList, answer: &Result<(), ExecError>) -> 
 
 /// Whether a mismatch says of both sides what is so.
 fn judge_mismatch(truth: &BlockAccessList, lie: &BlockAccessList, mismatch: &ListMismatch) -> Option<Fault> {
-    let ListMismatch { index, address, field, expected, found } = mismatch;
+    let ListMismatch { index, tx_count: _, address, field, expected, found } = mismatch;
     let (listed, made) = (account(lie, address), account(truth, address));
     match field {
         ListField::Account => {
@@ -480,8 +480,13 @@ fn judge_mismatch(truth: &BlockAccessList, lie: &BlockAccessList, mismatch: &Lis
             (listed == made || expected.is_some() != listed).then_some(Fault::Presence)
         }
         ListField::Read(slot) => {
-            let names =
-                |account: Option<&AccountChanges>| account.is_some_and(|account| account.storage_reads.contains(slot));
+            // A slot is listed as read or as changed; to miss it is to have it in neither.
+            let names = |account: Option<&AccountChanges>| {
+                account.is_some_and(|account| {
+                    account.storage_reads.contains(slot)
+                        || account.storage_changes.iter().any(|changes| changes.slot == *slot)
+                })
+            };
             let (listed, made) = (names(listed), names(made));
             (listed == made || expected.is_some() != listed).then_some(Fault::Presence)
         }

@@ -147,9 +147,8 @@ fn compare<V: StateView>(case: &Case<'_, V>, stock: &Stock, outcome: &BlockOutco
     let mut differ = |what: &str, detail: String| found.push(format!("{name} {engine}: {what}: {detail}"));
     let fork = case.rules.fork;
     if comparable(&outcome.receipts, fork) != comparable(&stock.result.receipts, fork) {
-        let first = (0..outcome.receipts.len()).find(|pos| {
-            comparable(&outcome.receipts[*pos..=*pos], fork) != comparable(&stock.result.receipts[*pos..=*pos], fork)
-        });
+        let both = comparable(&outcome.receipts, fork).into_iter().zip(comparable(&stock.result.receipts, fork));
+        let first = both.enumerate().find(|(_, (ours, theirs))| ours != theirs).map(|(pos, _)| pos);
         differ("receipts", format!("first at {first:?}"));
     }
     if outcome.gas.header != stock.result.gas_used {
@@ -182,8 +181,8 @@ fn compare<V: StateView>(case: &Case<'_, V>, stock: &Stock, outcome: &BlockOutco
             differ("list", format!("{account:?} is not in the stock list"));
         }
     }
-    if found.is_empty() {
-        assert_eq!(outcome.record.list, stock.list, "{name}: the order of the list");
+    if outcome.record.list != stock.list {
+        differ("list", "another order, if nothing else".to_owned());
     }
     found
 }
@@ -278,6 +277,33 @@ fn small_blocks_of_every_fork_are_as_the_stock_executor_leaves_them() {
         assert!(seen.requests > 0 || fork < Fork::Prague, "{}: {seen:?}", fork.name());
     }
     assert_none(&found);
+}
+
+#[test]
+fn a_difference_of_any_kind_is_found() {
+    let small = small_block::generate(Fork::Prague, 1);
+    let state = small.state();
+    let case = Case { name: "small".into(), block: &small.block, rules: &small.rules, state: &state };
+    let stock = execute_stock(&case, SystemCalls::Strict);
+    let input = BlockInput::new(case.block, case.rules);
+    let executor = BlockExecutor::new(ExecutorConfig::default());
+    let outcome = executor.execute(Engine::Sequential, &input, &state, None).expect("valid block").outcome;
+    let damages: [fn(&mut BlockOutcome); 7] = [
+        |outcome| drop(outcome.receipts.pop()),
+        |outcome| outcome.gas.header += 1,
+        |outcome| outcome.requests = Default::default(),
+        |outcome| drop(outcome.diff.accounts.pop_first()),
+        |outcome| drop(outcome.diff.codes.pop_first()),
+        |outcome| drop(outcome.record.list.pop()),
+        |outcome| outcome.record.list.swap(0, 1),
+    ];
+    assert_eq!(compare(&case, &stock, &outcome, Engine::Sequential), Vec::<String>::new());
+    for (pos, damage) in damages.iter().enumerate() {
+        let mut damaged = outcome.clone();
+        damage(&mut damaged);
+        let found = compare(&case, &stock, &damaged, Engine::Sequential);
+        assert!(!found.is_empty(), "damage {pos} is not seen");
+    }
 }
 
 #[test]

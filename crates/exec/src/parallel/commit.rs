@@ -8,10 +8,11 @@ use crate::report::{Ran, Trace};
 use crate::scheduler::Event;
 use crate::speculate::{Observations, Source};
 use crate::stop::Stop;
-use crate::validate::{Conflict, Field, Terms, validate};
+use crate::validate::{Conflict, Terms, validate};
 use crate::vm::{Database, Executed};
 use alloy_consensus::Transaction as _;
 use alloy_primitives::Address;
+use alloy_primitives::U256;
 use alloy_primitives::map::Entry;
 use motet_types::{Fork, Incarnation, StateView, TxIndex};
 use std::ops::Range;
@@ -27,7 +28,6 @@ impl<V: StateView + ?Sized> Run<'_, V> {
             let written = std::mem::take(&mut cell.written);
             drop(cell);
             order.admit(tx)?;
-            let listed = matches!(self.shared.source, Source::List(_));
             if let Some(mismatch) = mismatch {
                 return Err(InvalidBlock::List(mismatch).into());
             }
@@ -39,7 +39,7 @@ impl<V: StateView + ?Sized> Run<'_, V> {
                 Some(outcome) if !in_order => {
                     let (mut executed, observations) = *outcome;
                     gas += executed.result.tx_gas_used();
-                    match self.settle_state(&mut order, tx, listed, &mut executed, &observations)? {
+                    match self.settle_state(&mut order, tx, &mut executed, &observations)? {
                         Ok(()) => (Some(executed), None),
                         Err(conflict) => {
                             wasted_gas += executed.result.tx_gas_used();
@@ -86,46 +86,48 @@ impl<V: StateView + ?Sized> Run<'_, V> {
         &self,
         order: &mut InOrder<'_, V>,
         tx: TxIndex,
-        listed: bool,
         executed: &mut Executed,
         observations: &Observations,
     ) -> Result<Result<(), Conflict>, ExecError> {
-        let answer = if listed {
+        if let Source::List(list) = &self.shared.source {
             // The list's entries were checked against every lower transaction: its values are the ledger's.
-            Ok(())
-        } else {
-            validate(order.db(), &self.terms(tx), observations, &mut executed.state).map_err(view_error)?
-        };
-        match answer {
-            Ok(()) => self.pay_fee(order, executed),
-            Err(conflict) => Ok(Err(conflict)),
+            let (before, after) = self.pay_fee(order, executed)?;
+            return match list.check_beneficiary(tx, self.shared.beneficiary, before, after) {
+                Some(mismatch) => Err(InvalidBlock::List(Box::new(mismatch)).into()),
+                None => Ok(Ok(())),
+            };
         }
+        let answer = validate(order.db(), &self.terms(tx), observations, &mut executed.state).map_err(view_error)?;
+        if answer.is_ok() {
+            self.pay_fee(order, executed)?;
+        }
+        Ok(answer)
     }
 
     fn terms(&self, tx: TxIndex) -> Terms {
         let rules = self.input.rules;
         let envelope = &self.input.block.transactions()[tx.pos()];
-        // Amsterdam charges for creating the recipient's account; an authorization may look at it.
-        let looks_at_recipient = rules.is_active(Fork::Amsterdam) || envelope.authorization_list().is_some();
+        let empty_accounts_exist = !rules.is_active(Fork::SpuriousDragon);
+        // Amsterdam charges for creating the recipient's account; an authorization may look at it; before EIP-161
+        // revm's own end of a transaction does.
+        let looks_at_recipient =
+            rules.is_active(Fork::Amsterdam) || envelope.authorization_list().is_some() || empty_accounts_exist;
         Terms {
             sender: self.input.block.senders[tx.pos()],
             recipient: envelope.to().filter(|_| !looks_at_recipient),
-            empty_accounts_exist: !rules.is_active(Fork::SpuriousDragon),
+            empty_accounts_exist,
         }
     }
 
     /// Pays the beneficiary as revm's own handler does: the account is loaded and touched whatever the fee,
-    /// and a sum past 2^256 pays nothing.
-    fn pay_fee(&self, order: &mut InOrder<'_, V>, executed: &mut Executed) -> Result<Result<(), Conflict>, ExecError> {
+    /// and a sum past 2^256 pays nothing. The answer is its balance before and after the transaction.
+    fn pay_fee(&self, order: &mut InOrder<'_, V>, executed: &mut Executed) -> Result<(U256, U256), ExecError> {
         let beneficiary: Address = self.shared.beneficiary;
         let account = match executed.state.entry(beneficiary) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(free) => free.insert(journal_account(order.db().basic(beneficiary).map_err(view_error)?)),
         };
-        if account.is_selfdestructed() && self.input.rules.is_active(Fork::Amsterdam) {
-            // EIP-8246 keeps an account that holds a balance: whether the fee counts is the journal's say.
-            return Ok(Err(Conflict::Account(beneficiary, Field::Balance)));
-        }
+        let before = account.original_info().balance;
         if let Some(balance) = account.info.balance.checked_add(executed.fee) {
             account.info.balance = balance;
         }
@@ -139,7 +141,8 @@ impl<V: StateView + ?Sized> Run<'_, V> {
                 account.unmark_touch();
             }
         }
-        Ok(Ok(()))
+        let after = if account.is_selfdestructed() { U256::ZERO } else { account.info.balance };
+        Ok((before, after))
     }
 }
 

@@ -16,7 +16,7 @@ use revm::interpreter::interpreter::EthInterpreter;
 use revm::interpreter::interpreter_types::InputsTr;
 use revm::interpreter::{CallValue, FrameInput, Instruction, InstructionContext, InstructionExecResult, instructions};
 
-/// Balances from here on are treated as observed when they receive: sums could reach 2^256.
+/// Amounts and sums from here on could pass 2^256 with another start balance: nothing is bounded then.
 const CREDIT_WATCH: U256 = U256::from_limbs([0, 0, 0, 1 << 63]);
 
 /// A database under a [`super::Vm`].
@@ -36,6 +36,9 @@ pub(crate) trait VmDb: Database<Error = Stop> {
     fn nonce_observed(&mut self, address: Address) {
         let _ = address;
     }
+
+    /// Balances are so large that sums could pass 2^256: no bounds describe what the transaction depends on.
+    fn beyond_bounds(&mut self) {}
 
     /// The transaction behaved as it does for any start balance of at least `at_least`.
     fn balance_at_least(&mut self, address: Address, at_least: U256) {
@@ -75,6 +78,7 @@ pub(super) fn frame<D: VmDb>(ctx: &mut VmContext<D>, input: &FrameInput) -> Resu
             ctx.journaled_state.database.nonce_observed(create.caller());
             if !create.value().is_zero() {
                 paid(ctx, create.caller(), create.value());
+                watch(ctx, create.value());
             }
         }
         FrameInput::Empty => {}
@@ -94,9 +98,14 @@ fn paid<D: VmDb>(ctx: &mut VmContext<D>, payer: Address, value: U256) {
 
 /// Notes a credit that comes near the end of 256 bits.
 fn received<D: VmDb>(ctx: &mut VmContext<D>, payee: Address, value: U256) {
-    let Some((start, present)) = balances(ctx, &payee) else { return };
-    if present.checked_add(value).is_none_or(|sum| sum >= CREDIT_WATCH) {
-        ctx.journaled_state.database.balance_observed(payee, Some(start));
+    let present = balances(ctx, &payee).map_or(U256::ZERO, |(_, present)| present);
+    watch(ctx, present.saturating_add(value));
+}
+
+/// Notes an amount that comes near the end of 256 bits.
+fn watch<D: VmDb>(ctx: &mut VmContext<D>, amount: U256) {
+    if amount >= CREDIT_WATCH {
+        ctx.journaled_state.database.beyond_bounds();
     }
 }
 
@@ -137,7 +146,15 @@ fn self_balance<D: VmDb>(ctx: Ctx<'_, D>) -> InstructionExecResult {
 fn self_destruct<D: VmDb>(ctx: Ctx<'_, D>) -> InstructionExecResult {
     let address = ctx.interpreter.input.target_address();
     observed(ctx.host, address);
-    instructions::host::selfdestruct(ctx)
+    let amount = balances(ctx.host, &address).map_or(U256::ZERO, |(_, present)| present);
+    let heir = ctx.interpreter.stack.top().map(|top| Address::from_word((*top).into()));
+    let host = ctx.host;
+    let result =
+        instructions::host::selfdestruct(InstructionContext { interpreter: ctx.interpreter, host: &mut *host });
+    // The heir's sum wraps in revm, so it may also have become small.
+    let sum = heir.and_then(|heir| balances(host, &heir)).map_or(U256::ZERO, |(start, present)| start.max(present));
+    watch(host, sum.saturating_add(amount));
+    result
 }
 
 /// From Amsterdam on the opcode itself compares the balance and derives the address, to charge for the account

@@ -77,7 +77,7 @@ fn balances_that_are_looked_at_are_exact() {
         case.place(contract(1), &Code::new().push(eoa(DAVE)).op(op::BALANCE).store_at_arg());
         for (sender, slot) in [(ALICE, 1), (BOB, 2), (CAROL, 3)] {
             case.send(eoa(sender), Tx::call(eoa(DAVE)).value(slot as u64));
-            case.send(eoa(sender), Tx::call(contract(1)).arg(slot as i32));
+            case.send(eoa(sender), Tx::call(contract(1)).arg(slot));
         }
         let done = check(&case).expect("valid");
         let seen: Vec<_> = (1..=3).map(|slot| done.slot(contract(1), slot).to::<u64>()).collect();
