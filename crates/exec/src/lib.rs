@@ -8,7 +8,7 @@
 //! gives what sequential execution gives, or reports the block invalid exactly when that does.
 //!
 //! This crate refuses to know the disk, the clock (it is handed one), the network and async. It is the only
-//! home of revm, in one module (`vm`).
+//! home of revm, in one module (`vm`), but for the adapter that speaks alloy-evm's types (`alloy_adapter`).
 
 pub mod alloy_adapter;
 mod committed_end;

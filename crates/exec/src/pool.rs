@@ -1,6 +1,8 @@
 //! Worker threads that live as long as the executor.
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::ThreadPool;
+#[cfg(not(feature = "shuttle"))]
+use rayon::ThreadPoolBuilder;
 use std::sync::OnceLock;
 
 /// Threads for blocks. The caller's thread is worker 0, so a pool for `n` workers has `n - 1` threads, and

@@ -5,6 +5,8 @@
 //! All interleavings with at most `MOTET_SWITCHES` of them (default 3) are run: Musuvathi and Qadeer,
 //! "Iterative context bounding", 2007, found that few switches suffice to show nearly all faults.
 
+#![allow(clippy::print_stdout)] // A test reports on its own output.
+
 use alloy_consensus::{BlockBody, Header, Signed, TxLegacy};
 use alloy_primitives::{Address, Bytes, Signature, TxKind, U256};
 use motet_exec::{BlockExecutor, BlockInput, Engine, ExecutorConfig, Schedule, Suspension};

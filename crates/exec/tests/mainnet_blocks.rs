@@ -1,6 +1,8 @@
 //! Real blocks: every engine at several worker counts gives the sequential outcome, which matches the
 //! header wherever the file lets it be checked.
 
+#![allow(clippy::print_stdout)] // A test reports on its own output.
+
 use motet_exec::{BlockExecutor, BlockInput, Engine, ExecutorConfig, Suspension, SystemCalls};
 use motet_types::BlockOutcome;
 use motet_workload::block_file::{ReplayBlock, collect_paths, load};

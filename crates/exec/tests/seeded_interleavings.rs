@@ -2,6 +2,8 @@
 //!
 //! `MOTET_SEEDS` sets how many (default 1,000), `MOTET_SEED_START` where they begin.
 
+#![allow(clippy::print_stdout)] // A test reports on its own output.
+
 mod random_block;
 
 use motet_exec::{

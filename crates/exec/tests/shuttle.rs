@@ -5,6 +5,8 @@
 //! driven by `seeded_interleavings` and `all_interleavings`). Run with
 //! `cargo test --profile verify -p motet-exec --features shuttle --test shuttle`;
 //! `MOTET_SCHEDULES` sets the schedules per block (default 100).
+
+#![allow(clippy::print_stdout)] // A test reports on its own output.
 #![cfg(feature = "shuttle")]
 
 mod random_block;

@@ -10,10 +10,10 @@ use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
 use motet_types::{Block, BlockRules, ChainSpec, Fork, MemoryState, RecoveredBlock, Transaction};
 
 /// SplitMix64.
-pub struct Dice(pub u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,11 +21,11 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
-    pub fn chance(&mut self, percent: u64) -> bool {
+    pub(crate) fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
@@ -212,14 +212,14 @@ fn snippet(code: &mut Code, dice: &mut Dice, fork: Fork) {
 
 /// A random block with its rules and parent state.
 #[derive(Clone, Debug)]
-pub struct RandomBlock {
-    pub rules: BlockRules,
-    pub block: RecoveredBlock,
-    pub state: MemoryState,
+pub(crate) struct RandomBlock {
+    pub(crate) rules: BlockRules,
+    pub(crate) block: RecoveredBlock,
+    pub(crate) state: MemoryState,
 }
 
 /// The block that a seed names.
-pub fn random_block(seed: u64) -> RandomBlock {
+pub(crate) fn random_block(seed: u64) -> RandomBlock {
     let mut dice = Dice(seed);
     let fork = dice.pick(&FORKS);
     let spec = ChainSpec::at_fork(1, fork);
