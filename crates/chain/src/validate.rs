@@ -36,4 +36,4 @@ pub use header::{ParentHeader, validate_header};
 pub use names::{exception_names, tx_exception_names};
 pub use ommers::{Ancestor, OMMER_ANCESTORS, OMMERS_MAX, validate_ommers};
 pub use outcome::validate_outcome;
-pub use transaction::{initcode_bytes_max, validate_transactions};
+pub use transaction::{initcode_bytes_max, is_known_type, validate_transactions};

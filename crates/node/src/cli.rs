@@ -1,5 +1,8 @@
 //! The command line.
 
+use crate::demo::DemoArgs;
+use crate::fetch::FetchArgs;
+use crate::generate::GenerateArgs;
 use crate::replay::ReplayArgs;
 use crate::spec_test::SpecTestArgs;
 use clap::{Parser, Subcommand};
@@ -8,7 +11,7 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "motet", version, about, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
-    /// What to do.
+    /// What to do; without a command, what `demo` does.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
@@ -17,7 +20,10 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     // The help of a command is the doc of its arguments.
+    Demo(DemoArgs),
     Replay(ReplayArgs),
+    Generate(GenerateArgs),
+    Fetch(FetchArgs),
     SpecTest(SpecTestArgs),
 }
 

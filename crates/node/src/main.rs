@@ -9,7 +9,10 @@
 mod checks;
 mod cli;
 mod clock;
+mod demo;
 mod difference;
+mod fetch;
+mod generate;
 mod replay;
 mod spec_test;
 mod style;
@@ -18,8 +21,9 @@ mod verdict;
 mod witness_root;
 mod worker_counts;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use cli::{Cli, Command};
+use demo::DemoArgs;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use verdict::Verdict;
@@ -32,7 +36,10 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Some(Command::Replay(args)) => replay::run(&args),
         Some(Command::SpecTest(args)) => spec_test::run(&args),
-        None => print_help(),
+        Some(Command::Demo(args)) => demo::run(&args),
+        Some(Command::Generate(args)) => generate::run(&args),
+        Some(Command::Fetch(args)) => fetch::run(&args),
+        None => demo::run(&DemoArgs::default()),
     };
     match result {
         Ok(verdict) => verdict.into(),
@@ -42,10 +49,4 @@ fn main() -> ExitCode {
             Verdict::BadInput.into()
         }
     }
-}
-
-/// No command is a command line that says too little: help, and the exit code of bad input.
-fn print_help() -> eyre::Result<Verdict> {
-    write!(io::stderr(), "{}", Cli::command().render_help())?;
-    Ok(Verdict::BadInput)
 }

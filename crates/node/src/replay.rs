@@ -9,11 +9,11 @@
 //!
 //! Senders are recovered while loading, so that only execution is timed.
 
-mod bench;
+pub(crate) mod bench;
 mod findings;
 mod line;
 mod load;
-mod table;
+pub(crate) mod table;
 
 use crate::style::Style;
 use crate::trace_file::{Schedule, TraceTarget};

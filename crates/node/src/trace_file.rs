@@ -187,6 +187,49 @@ impl Schedule {
     pub(crate) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
+
+    /// The engine that was asked for.
+    pub(crate) fn engine(&self) -> &'static str {
+        self.engine
+    }
+
+    /// The engine that ran.
+    pub(crate) fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// Workers that could take part.
+    pub(crate) fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// Nanoseconds from the start of the run to its end.
+    pub(crate) fn wall_ns(&self) -> u64 {
+        self.wall_ns
+    }
+
+    /// The pieces of work, by start.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = Piece> {
+        self.events.iter().map(|event| Piece {
+            worker: event.worker,
+            start_ns: event.start_ns,
+            end_ns: event.end_ns,
+            what: event.what,
+        })
+    }
+}
+
+/// Who worked when, at what: an event's outline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    /// The worker.
+    pub(crate) worker: usize,
+    /// Nanoseconds since the start of the run.
+    pub(crate) start_ns: u64,
+    /// Nanoseconds since the start of the run.
+    pub(crate) end_ns: u64,
+    /// The kind, as `motet-trace/1` names it.
+    pub(crate) what: &'static str,
 }
 
 impl Event {

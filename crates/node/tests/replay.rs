@@ -312,9 +312,6 @@ fn the_trace_has_both_formats() {
 
 #[test]
 fn a_wrong_command_line_exits_with_2_and_says_why() {
-    let output = motet::<&str>([]);
-    assert_eq!(exit_code(&output), 2);
-    assert!(stderr(&output).contains("Usage: motet"), "{}", stderr(&output));
     for (args, message) in [
         (&["--workers", "0", "x"][..], "0 workers cannot execute anything"),
         (&["--workers", "1,two", "x"], "\"two\" is neither a number nor a range"),

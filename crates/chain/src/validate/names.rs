@@ -190,13 +190,20 @@ pub fn tx_exception_names(error: &TxError) -> &'static [&'static str] {
             "TR_NoFundsX",
             "TR_NoFunds",
         ],
-        E::NonceOverflow => {
-            &["TransactionException.NONCE_IS_MAX", "TransactionException.NONCE_OVERFLOW", "TR_NonceHasMaxValue"]
-        }
+        E::NonceOverflow => &[
+            "TransactionException.NONCE_IS_MAX",
+            "TransactionException.NONCE_OVERFLOW",
+            "TransactionException.NONCE_TOO_BIG",
+            "TR_NonceHasMaxValue",
+        ],
         E::NonceTooHigh { .. } => &["TransactionException.NONCE_MISMATCH_TOO_HIGH", "TR_NonceTooHigh"],
         E::NonceTooLow { .. } => &["TransactionException.NONCE_MISMATCH_TOO_LOW", "TR_NonceTooLow"],
         E::InitCodeTooLarge => &["TransactionException.INITCODE_SIZE_EXCEEDED", "TR_InitCodeLimitExceeded"],
-        E::InvalidChainId | E::MissingChainId => &["TransactionException.INVALID_CHAINID"],
+        // The chain id of a legacy transaction is part of its `v`, so that the suites also call another chain's a
+        // wrong signature. EIP-155.
+        E::InvalidChainId | E::MissingChainId => {
+            &["TransactionException.INVALID_CHAINID", "TransactionException.INVALID_SIGNATURE_VRS"]
+        }
         E::TypeNotSupported(1) => &[
             "TransactionException.TYPE_1_TX_PRE_FORK",
             "TransactionException.TYPE_NOT_SUPPORTED",
@@ -224,9 +231,12 @@ pub fn tx_exception_names(error: &TxError) -> &'static [&'static str] {
         E::EmptyBlobs => &["TransactionException.TYPE_3_TX_ZERO_BLOBS", "TR_EMPTYBLOB"],
         E::BlobCreateTransaction => &["TransactionException.TYPE_3_TX_CONTRACT_CREATION", "TR_BLOBCREATE"],
         E::TooManyBlobs { .. } => &["TransactionException.TYPE_3_TX_BLOB_COUNT_EXCEEDED", "TR_BLOBLIST_OVERSIZE"],
-        E::BlockBlobGasExceeded { .. } => {
-            &["TransactionException.TYPE_3_TX_MAX_BLOB_GAS_ALLOWANCE_EXCEEDED", "TR_BLOBLIST_OVERSIZE"]
-        }
+        // Before Osaka one transaction may fill the block, and the two limits are one.
+        E::BlockBlobGasExceeded { .. } => &[
+            "TransactionException.TYPE_3_TX_MAX_BLOB_GAS_ALLOWANCE_EXCEEDED",
+            "TransactionException.TYPE_3_TX_BLOB_COUNT_EXCEEDED",
+            "TR_BLOBLIST_OVERSIZE",
+        ],
         E::BlobVersion => &["TransactionException.TYPE_3_TX_INVALID_BLOB_VERSIONED_HASH", "TR_BLOBVERSION_INVALID"],
         E::EmptyAuthorizationList => &["TransactionException.TYPE_4_EMPTY_AUTHORIZATION_LIST"],
         E::SetCodeCreateTransaction => &["TransactionException.TYPE_4_TX_CONTRACT_CREATION"],
@@ -243,11 +253,23 @@ pub fn tx_exception_names(error: &TxError) -> &'static [&'static str] {
 fn rlp_exception_names(error: &alloy_rlp::Error) -> &'static [&'static str] {
     use alloy_rlp::Error as E;
     match error {
+        // A number may be too long for its leading zeros, which the decoder then never comes to; and where an
+        // element is missing, the next one stands in its place and may be too long for it.
         E::Overflow => &[
             "BlockException.RLP_STRUCTURES_ENCODING",
             "BlockException.RLP_INVALID_FIELD_OVERFLOW_64",
+            "TransactionException.RLP_LEADING_ZEROS_BASEFEE",
+            "TransactionException.RLP_LEADING_ZEROS_GASLIMIT",
+            "TransactionException.RLP_LEADING_ZEROS_GASPRICE",
+            "TransactionException.RLP_LEADING_ZEROS_NONCE",
+            "TransactionException.RLP_LEADING_ZEROS_PRIORITY_FEE",
+            "TransactionException.RLP_LEADING_ZEROS_R",
+            "TransactionException.RLP_LEADING_ZEROS_S",
+            "TransactionException.RLP_LEADING_ZEROS_V",
+            "TransactionException.RLP_LEADING_ZEROS_VALUE",
             "BlockException.INCORRECT_BLOCK_FORMAT",
             "TransactionException.RLP_INVALID_VALUE",
+            "TransactionException.RLP_TOO_FEW_ELEMENTS",
             "TransactionException.GASLIMIT_OVERFLOW",
             "TransactionException.GASPRICE_OVERFLOW",
             "TransactionException.PRIORITY_OVERFLOW",

@@ -103,7 +103,8 @@ fn validate_blobs(
     Ok(())
 }
 
-fn is_known_type(tx_type: u8, fork: Fork) -> bool {
+/// Whether a fork has transactions of an EIP-2718 type.
+pub fn is_known_type(tx_type: u8, fork: Fork) -> bool {
     match tx_type {
         0 => true,
         1 => fork >= Fork::Berlin,

@@ -6,7 +6,7 @@ use alloy_eip7928::compute_block_access_list_hash;
 use alloy_primitives::{Address, B256, U256};
 use alloy_rpc_types_eth::BlockTransactions;
 use motet_chain::RootCalculator;
-use motet_chain::validate::blob_gas::next_excess_blob_gas;
+use motet_chain::validate::next_excess_blob_gas;
 use motet_exec::{BlockExecutor, BlockInput, CommitSink, Engine, ExecError, ExecutorConfig};
 use motet_types::{BlockHashes, BlockOutcome, BlockRecord, BlockRules, Fork, MemoryState, RecoveredBlock};
 use motet_workload::block_file::{BlockFile, FileAccount, RpcBlock, RpcTransaction};
@@ -59,6 +59,8 @@ impl Completer {
             let excess_blob_gas = next_excess_blob_gas(parent, &self.rules);
             block.block.header.excess_blob_gas = block.block.header.excess_blob_gas.and(Some(excess_blob_gas));
         }
+        // Shortens the sink's lifetime, which does not happen by itself inside an `Option`.
+        let sink = sink.map(|sink| sink as &mut dyn CommitSink);
         let parent_state = ColdReads::new(self.state.state());
         let input = BlockInput::new(&block, &self.rules);
         let outcome = self.executor.execute(Engine::Sequential, &input, &parent_state, sink)?.outcome;
@@ -118,8 +120,8 @@ fn touched_state(state: &MemoryState, record: &BlockRecord) -> BTreeMap<Address,
 fn rpc_block(block: RecoveredBlock) -> RpcBlock {
     let RecoveredBlock { block, senders, .. } = block;
     let header = alloy_rpc_types_eth::Header::new(block.header);
-    let transactions = block.body.transactions.into_iter().zip(senders).enumerate().map(|(pos, (tx, sender))| {
-        RpcTransaction {
+    let transactions =
+        block.body.transactions.into_iter().zip(senders).enumerate().map(|(pos, (tx, sender))| RpcTransaction {
             effective_gas_price: Some(alloy_consensus::Transaction::effective_gas_price(
                 &tx,
                 header.inner.base_fee_per_gas,
@@ -129,8 +131,7 @@ fn rpc_block(block: RecoveredBlock) -> RpcBlock {
             block_number: Some(header.inner.number),
             transaction_index: Some(pos as u64),
             block_timestamp: Some(header.inner.timestamp),
-        }
-    });
+        });
     RpcBlock {
         transactions: BlockTransactions::Full(transactions.collect()),
         uncles: Vec::new(),
@@ -142,7 +143,7 @@ fn rpc_block(block: RecoveredBlock) -> RpcBlock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use motet_chain::validate::header::{ParentHeader, validate_header};
+    use motet_chain::validate::{ParentHeader, validate_header};
     use motet_types::ChainSpec;
     use motet_workload::generate::{BlockSize, GenerateOptions, generate};
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// The executors of one command. They live as long as it does, so that threads start once.
 #[derive(Debug)]
-pub(super) struct Bench {
+pub(crate) struct Bench {
     engines: Vec<Engine>,
     /// Runs the sequential engine and the reference.
     in_order: BlockExecutor,
@@ -26,47 +26,47 @@ pub(super) struct Bench {
 
 /// What became of one block.
 #[derive(Debug)]
-pub(super) struct Replayed {
-    pub(super) file: PathBuf,
-    pub(super) block: u64,
-    pub(super) fork: &'static str,
-    pub(super) txs: usize,
+pub(crate) struct Replayed {
+    pub(crate) file: PathBuf,
+    pub(crate) block: u64,
+    pub(crate) fork: &'static str,
+    pub(crate) txs: usize,
     /// Gas in the header's sense, by the reference.
-    pub(super) gas: u64,
-    pub(super) system_calls_skipped: u32,
+    pub(crate) gas: u64,
+    pub(crate) system_calls_skipped: u32,
     /// Why the block cannot be executed, with the field of the file that is to blame. There are no runs then.
-    pub(super) fault: Option<String>,
+    pub(crate) fault: Option<String>,
     /// Engines that do not see the fault as the reference does.
-    pub(super) disagreements: Vec<(Engine, usize, Difference)>,
+    pub(crate) disagreements: Vec<(Engine, usize, Difference)>,
     /// One for each engine and number of workers.
-    pub(super) runs: Vec<Run>,
+    pub(crate) runs: Vec<Run>,
     /// The schedule of the last parallel run, if wanted.
-    pub(super) schedule: Option<Schedule>,
+    pub(crate) schedule: Option<Schedule>,
 }
 
 /// One engine at one number of workers on one block.
 #[derive(Debug)]
-pub(super) struct Run {
-    pub(super) engine: Engine,
-    pub(super) workers: usize,
+pub(crate) struct Run {
+    pub(crate) engine: Engine,
+    pub(crate) workers: usize,
     /// The run with the median wall time; `None`: the engine gave no outcome.
-    pub(super) median: Option<Sample>,
-    pub(super) checks: Vec<Check>,
+    pub(crate) median: Option<Sample>,
+    pub(crate) checks: Vec<Check>,
     /// The first difference to the reference in any of the runs.
-    pub(super) difference: Option<Difference>,
+    pub(crate) difference: Option<Difference>,
 }
 
 /// One timed execution.
 #[derive(Debug)]
-pub(super) struct Sample {
-    pub(super) wall: Duration,
-    pub(super) cpu: Duration,
-    pub(super) report: Report,
+pub(crate) struct Sample {
+    pub(crate) wall: Duration,
+    pub(crate) cpu: Duration,
+    pub(crate) report: Report,
 }
 
 impl Bench {
     /// `workers` are the numbers of workers for all engines but the sequential one.
-    pub(super) fn new(engines: Vec<Engine>, workers: &[usize], repeat: u32, wants_schedule: bool) -> Self {
+    pub(crate) fn new(engines: Vec<Engine>, workers: &[usize], repeat: u32, wants_schedule: bool) -> Self {
         let executor =
             |workers| BlockExecutor::new(ExecutorConfig { workers, clock: clock::now_ns, ..ExecutorConfig::default() });
         let parallel = engines.iter().any(|engine| *engine != Engine::Sequential);
@@ -75,7 +75,7 @@ impl Bench {
     }
 
     /// Executes a block on every engine.
-    pub(super) fn replay(&self, mut block: ReplayBlock) -> Replayed {
+    pub(crate) fn replay(&self, mut block: ReplayBlock) -> Replayed {
         let mut replayed = Replayed {
             file: block.source.clone(),
             block: block.number(),

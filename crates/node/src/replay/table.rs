@@ -28,10 +28,11 @@ struct Total {
 }
 
 /// A cell: its text, and whether it says that something is wrong.
-type Cell = (String, Mood);
+pub(crate) type Cell = (String, Mood);
 
+/// What a cell's colour says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mood {
+pub(crate) enum Mood {
     Plain,
     Good,
     Bad,
@@ -181,30 +182,35 @@ fn row(line: &Line, repeats_block: bool) -> Vec<Cell> {
     ]
 }
 
-fn mgas(gas: u64) -> f64 {
+/// Gas in millions.
+pub(crate) fn mgas(gas: u64) -> f64 {
     gas as f64 / 1e6
 }
 
-fn speed_up(sequential: Option<Duration>, wall: Option<Duration>) -> Option<String> {
+/// How many times as fast as sequential execution.
+pub(crate) fn speed_up(sequential: Option<Duration>, wall: Option<Duration>) -> Option<String> {
     let (sequential, wall) = sequential.zip(wall).filter(|(_, wall)| !wall.is_zero())?;
     Some(format!("{:.2}x", sequential.as_secs_f64() / wall.as_secs_f64()))
 }
 
-fn plain(text: impl ToString) -> Cell {
+/// A cell that is neither good nor bad.
+pub(crate) fn plain(text: impl ToString) -> Cell {
     (text.to_string(), Mood::Plain)
 }
 
-fn known(text: Option<impl ToString>) -> Cell {
+/// A cell for a value that may be missing.
+pub(crate) fn known(text: Option<impl ToString>) -> Cell {
     text.map_or_else(|| plain("-"), plain)
 }
 
-fn verdict(ok: bool) -> Cell {
+/// A cell for whether all is well.
+pub(crate) fn verdict(ok: bool) -> Cell {
     if ok { ("yes".to_owned(), Mood::Good) } else { ("NO".to_owned(), Mood::Bad) }
 }
 
 /// Words to the left, numbers to the right, two spaces between columns.
-fn write_columns(out: &mut impl Write, style: Style, heads: &[&str], rows: &[Vec<Cell>]) -> io::Result<()> {
-    let is_words = |head: &str| matches!(head, "fork" | "engine" | "path" | "total" | "ok");
+pub(crate) fn write_columns(out: &mut impl Write, style: Style, heads: &[&str], rows: &[Vec<Cell>]) -> io::Result<()> {
+    let is_words = |head: &str| matches!(head, "fork" | "engine" | "path" | "total" | "ok" | "file" | "traffic");
     let width = |column: usize, head: &str| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|(text, _)| text.chars().count());
         cells.max().unwrap_or(0).max(head.chars().count())

@@ -13,7 +13,7 @@ use motet_chain::{
 };
 use motet_exec::{BlockInput, ExecError, InvalidBlock};
 use motet_types::BlockOutcome;
-use motet_workload::spec_test::{PostState, TestChain};
+use motet_workload::spec_test::{ExpectedReceipt, PostState, TestChain};
 
 /// Imports all that is offered, in order, and holds every verdict and the final head against the fixture.
 /// The chain goes on with what sequential execution gives.
@@ -127,7 +127,7 @@ fn offer_one(
 fn diagnose(
     error: &BlockError,
     outcome: &BlockOutcome,
-    listed: Option<&[motet_workload::spec_test::ExpectedReceipt]>,
+    listed: Option<&[ExpectedReceipt]>,
     test: &TestChain,
     chain: &MemoryChain,
     parent: B256,

@@ -1,11 +1,11 @@
 //! One fixture file: parsed, and each of its cases run.
 
 use super::case::{CaseResult, Verdict};
-use super::engines::{EngineRuns, Engines};
+use super::engines::{EngineRun, EngineRuns, Engines};
 use super::failure::Failure;
 use super::filter::Filter;
 use super::offer::Offer;
-use super::pack::Candidate;
+use super::pack::{Candidate, Pack};
 use super::{chain_case, state_case, transaction_case};
 use motet_chain::RootCalculator;
 use motet_exec::Engine;
@@ -121,7 +121,7 @@ impl<'a> Runner<'a> {
                 continue;
             }
             let (verdict, runs) =
-                self.judge(|engines, runs| transaction_case::run(engines, &test.txbytes, expected, runs).into());
+                self.judge(|engines, runs| transaction_case::run(engines, &test.txbytes, expected, runs));
             result.cases.push(CaseResult::new(source, name, &expected.fork_name, "transaction", runs, verdict));
         }
     }
@@ -132,10 +132,7 @@ impl<'a> Runner<'a> {
 
     /// Runs one case. A panic is the case's failure and not the command's; the engines that it passed through
     /// are replaced.
-    fn judge(
-        &mut self,
-        case: impl FnOnce(&Engines, &mut EngineRuns) -> Verdict,
-    ) -> (Verdict, Vec<super::engines::EngineRun>) {
+    fn judge(&mut self, case: impl FnOnce(&Engines, &mut EngineRuns) -> Verdict) -> (Verdict, Vec<EngineRun>) {
         let mut runs = self.engines.runs();
         let verdict = catch_unwind(AssertUnwindSafe(|| case(&self.engines, &mut runs)));
         let verdict = verdict.unwrap_or_else(|panic| {
@@ -146,7 +143,7 @@ impl<'a> Runner<'a> {
     }
 
     /// Runs a case that is made of others.
-    pub(super) fn run_pack(&mut self, source: &str, pack: super::pack::Pack) -> CaseResult {
+    pub(super) fn run_pack(&mut self, source: &str, pack: Pack) -> CaseResult {
         let (name, fork) = (pack.name(), pack.fork_name().to_owned());
         let (verdict, runs) = self.judge(|engines, runs| pack.run(engines, runs));
         CaseResult::new(source, name, &fork, "pack", runs, verdict)
@@ -167,4 +164,99 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("no message").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::{B256, U256, address, b256};
+    use motet_workload::spec_test::{TestAccount, TestAlloc};
+    use serde_json::json;
+
+    /// keccak-256 of the RLP of no logs.
+    const NO_LOGS: B256 = b256!("0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347");
+
+    /// The root after a transfer of 5 wei at the base fee of 10.
+    fn right_root() -> B256 {
+        let mut post = TestAlloc::default();
+        let mut put = |address, nonce, balance: u64| {
+            post.accounts.insert(address, TestAccount { nonce, balance: U256::from(balance), ..Default::default() })
+        };
+        put(address!("0x00000000000000000000000000000000000000aa"), 1, 1_000_000 - 210_000 - 5);
+        put(address!("0x00000000000000000000000000000000000000bb"), 0, 5);
+        post.state_root()
+    }
+
+    /// A state test of two transfers that differ in their gas limits.
+    fn fixture(root: B256, exception: Option<&str>) -> SpecFile {
+        let post = |gas: u64| {
+            let mut post = json!({"hash": root, "logs": NO_LOGS, "indexes": {"data": 0, "gas": gas, "value": 0}});
+            if let Some(exception) = exception {
+                post["expectException"] = exception.into();
+            }
+            post
+        };
+        let zero = "0x0000000000000000000000000000000000000000";
+        let case = json!({
+            "env": {"currentCoinbase": zero, "currentGasLimit": "0x1c9c380", "currentNumber": "0x1",
+                "currentTimestamp": "0x3e8", "currentRandom": B256::ZERO, "currentBaseFee": "0xa"},
+            "pre": {"0x00000000000000000000000000000000000000aa":
+                {"balance": "0xf4240", "nonce": "0x0", "code": "0x", "storage": {}}},
+            "transaction": {"nonce": "0x0", "gasPrice": "0xa", "gasLimit": ["0x5208", "0x520a"], "value": ["0x5"],
+                "data": ["0x"], "to": "0x00000000000000000000000000000000000000bb",
+                "sender": "0x00000000000000000000000000000000000000aa"},
+            "post": {"Shanghai": [post(0), post(1)]},
+        });
+        SpecFile { source: "x.json".to_owned(), bytes: json!({"transfer": case}).to_string().into_bytes() }
+    }
+
+    fn run(file: SpecFile, filter: Option<&str>) -> FileResult {
+        let filter = filter.map(|text| text.parse::<Filter>().unwrap());
+        let chosen = [Engine::Sequential, Engine::Optimistic, Engine::Listed, Engine::Auto];
+        Runner::new(&chosen, &[1, 2], filter.as_ref(), true).run_file(Ok(file))
+    }
+
+    #[test]
+    fn a_case_passes_when_every_engine_gives_what_the_fixture_says() {
+        let result = run(fixture(right_root(), None), None);
+        let names: Vec<&str> = result.cases.iter().map(|case| case.name.as_str()).collect();
+        assert_eq!(names, ["transfer/d0g0v0", "transfer/d0g1v0"]);
+        assert!(result.cases.iter().all(|case| case.ok == Some(true)), "{:?}", result.cases);
+        assert_eq!(result.cases[0].engines.len(), 7);
+        assert_eq!(result.candidates.len(), 2);
+    }
+
+    #[test]
+    fn a_wrong_root_a_wrong_verdict_and_a_wrong_reason_fail() {
+        for (root, exception, reason) in [
+            (B256::ZERO, None, "state root"),
+            (right_root(), Some("TR_NoFunds"), "is accepted"),
+            (right_root(), Some("TR_NoFunds|TR_NonceTooLow"), "is accepted"),
+        ] {
+            let result = run(fixture(root, exception), Some("g0"));
+            let [case] = &result.cases[..] else { panic!("one case: {:?}", result.cases) };
+            assert_eq!(case.ok, Some(false));
+            assert!(case.reason.as_ref().unwrap().contains(reason), "{:?}", case.reason);
+            assert!(result.candidates.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_malformed_file_is_a_fault_and_no_case() {
+        let result = run(SpecFile { source: "y.json".to_owned(), bytes: b"{".to_vec() }, None);
+        assert!(result.cases.is_empty());
+        assert!(result.fault.unwrap().to_string().starts_with("y.json"));
+    }
+
+    #[test]
+    fn transactions_of_one_sender_pack_into_one_block() {
+        let candidates = run(fixture(right_root(), None), None).candidates;
+        let mut packer = super::super::pack::Packer::new(2);
+        assert!(packer.add(&candidates[0]).is_none());
+        let pack = packer.add(&candidates[1]).expect("two of two");
+        assert_eq!((pack.tx_count(), pack.fork_name()), (2, "Shanghai"));
+        let case = Runner::new(&[Engine::Optimistic], &[4], None, false).run_pack("packed", pack);
+        assert_eq!(case.ok, Some(true), "{:?}", case.reason);
+        assert_eq!(case.engines[0].blocks, 1);
+    }
 }

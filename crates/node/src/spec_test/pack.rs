@@ -10,16 +10,16 @@
 //! enough to pay for all of its own. A transaction that the block turns out not to admit leaves it again.
 
 use super::case::Verdict;
-use super::edited_tx::with_nonce_and_gas;
+use super::edited_tx::{Fields, with_fields};
 use super::engines::{EngineRuns, Engines};
 use super::failure::Failure;
 use super::state_block::{self, EnvView};
-use alloy_consensus::Transaction as _;
+use alloy_consensus::{Header, Transaction as _};
 use alloy_primitives::{Address, U256};
 use motet_chain::RootCalculator;
 use motet_exec::{ExecError, InvalidBlock};
-use motet_types::{BlockRules, Fork};
-use motet_workload::spec_test::{StateEnv, StateSubtest, StateTest, StateTransaction, TestAccount, TestAlloc};
+use motet_types::{BlockHashes, BlockRules, Fork, Transaction};
+use motet_workload::spec_test::{StateSubtest, StateTest, StateTransaction, TestAccount, TestAlloc};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ const TX_GAS_MAX: u64 = 10_000_000;
 /// Nonces from here on leave no room for those that follow.
 const NONCE_MAX: u64 = u64::MAX / 2;
 /// Unfinished blocks per fork. When all are taken by tests that contradict the next one, the fullest goes.
-const OPEN_PACKS_MAX: usize = 16;
+const OPEN_PACKS_MAX: usize = 64;
 
 /// A transaction that passed alone.
 #[derive(Clone, Debug)]
@@ -107,7 +107,8 @@ impl Packer {
 pub(super) struct Pack {
     number: usize,
     rules: BlockRules,
-    env: StateEnv,
+    header: Header,
+    block_hashes: BlockHashes,
     accounts: TestAlloc,
     transactions: Vec<StateTransaction>,
     blob_gas: u64,
@@ -115,8 +116,16 @@ pub(super) struct Pack {
 
 impl Pack {
     fn new(first: &Candidate, rules: BlockRules, number: usize) -> Self {
-        let env = first.test.env.clone();
-        Self { number, rules, env, accounts: TestAlloc::default(), transactions: Vec::new(), blob_gas: 0 }
+        let env = &first.test.env;
+        Self {
+            number,
+            header: state_block::header(env, &rules),
+            rules,
+            block_hashes: env.block_hashes.clone(),
+            accounts: TestAlloc::default(),
+            transactions: Vec::new(),
+            blob_gas: 0,
+        }
     }
 
     /// The block's name.
@@ -140,18 +149,24 @@ impl Pack {
     }
 
     fn admits(&self, candidate: &Candidate, transaction: &StateTransaction, rules: &BlockRules) -> bool {
-        let tx = &transaction.transaction;
-        let blob_gas_max = self.rules.blob.map_or(0, |params| params.max_blob_gas_per_block());
-        let blob_fee = state_block::header(&self.env, &self.rules)
-            .blob_fee(self.rules.blob.unwrap_or_else(alloy_eips::eip7840::BlobParams::cancun));
+        let listed = &candidate.test.pre.accounts;
         self.rules == *rules
-            && u128::from(state_block::header(&self.env, &self.rules).base_fee_per_gas.unwrap_or_default())
-                <= tx.max_fee_per_gas()
-            && self.blob_gas.saturating_add(tx.blob_gas_used().unwrap_or_default()) <= blob_gas_max
-            && tx.max_fee_per_blob_gas().zip(blob_fee).is_none_or(|(max, fee)| max >= fee)
-            && candidate.test.pre.accounts.iter().all(|(address, account)| {
+            && self.can_be_paid_by(&transaction.transaction)
+            && listed.iter().all(|(address, account)| {
                 self.accounts.accounts.get(address).is_none_or(|present| go_together(present, account))
             })
+    }
+
+    /// Whether the transaction pays this block's base fees and the block has room for its blobs.
+    fn can_be_paid_by(&self, tx: &Transaction) -> bool {
+        let base_fee = u128::from(self.header.base_fee_per_gas.unwrap_or_default());
+        if tx.max_fee_per_gas() < base_fee {
+            return false;
+        }
+        let (Some(blob_gas), Some(params)) = (tx.blob_gas_used(), self.rules.blob) else { return true };
+        let blob_fee = self.header.blob_fee(params).unwrap_or_default();
+        tx.max_fee_per_blob_gas().is_some_and(|max| max >= blob_fee)
+            && self.blob_gas.saturating_add(blob_gas) <= params.max_blob_gas_per_block()
     }
 
     fn push(&mut self, candidate: &Candidate, transaction: &StateTransaction) {
@@ -185,22 +200,22 @@ impl Pack {
     fn run_once(&self, engines: &Engines, runs: &mut EngineRuns) -> Result<(), ExecError> {
         let mut accounts = self.accounts.clone();
         let mut nonces: BTreeMap<Address, u64> = BTreeMap::new();
-        let mut gas_limit = 0u64;
+        let mut block_gas_limit = 0u64;
         let mut transactions = Vec::with_capacity(self.transactions.len());
         for StateTransaction { transaction, sender, authorities, .. } in &self.transactions {
             let account = accounts.accounts.entry(*sender).or_default();
             let nonce = nonces.entry(*sender).or_insert(account.nonce);
-            let packed = with_nonce_and_gas(transaction, *nonce, transaction.gas_limit().min(TX_GAS_MAX));
+            let (gas_limit, value) = (transaction.gas_limit().min(TX_GAS_MAX), transaction.value());
+            let packed = with_fields(transaction, Fields { nonce: *nonce, gas_limit, value });
             *nonce += 1;
             account.balance = account.balance.saturating_add(cost_max(&packed));
-            gas_limit += packed.gas_limit();
+            block_gas_limit += gas_limit;
             transactions.push((packed, *sender, authorities.clone()));
         }
-        let mut header = state_block::header(&self.env, &self.rules);
-        header.gas_limit = gas_limit;
+        let header = Header { gas_limit: block_gas_limit, ..self.header.clone() };
         let block = state_block::block(header, transactions);
         let before = RootCalculator::new(accounts.to_memory_state());
-        let view = EnvView { state: before.state(), hashes: &self.env.block_hashes };
+        let view = EnvView { state: before.state(), hashes: &self.block_hashes };
         let roots = (!self.rules.is_active(Fork::Byzantium)).then_some(&before);
         engines.execute(&state_block::input(&block, &self.rules), &view, roots, runs).map(|_| ())
     }
@@ -216,9 +231,31 @@ fn go_together(present: &TestAccount, account: &TestAccount) -> bool {
 }
 
 /// The most that a transaction can take from its sender.
-fn cost_max(tx: &motet_types::Transaction) -> U256 {
+fn cost_max(tx: &Transaction) -> U256 {
     let gas = U256::from(tx.max_fee_per_gas()).saturating_mul(U256::from(tx.gas_limit()));
     let blob_gas = U256::from(tx.blob_gas_used().unwrap_or_default());
     let blobs = U256::from(tx.max_fee_per_blob_gas().unwrap_or_default()).saturating_mul(blob_gas);
     gas.saturating_add(blobs).saturating_add(tx.value())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::Bytes;
+
+    fn account(nonce: u64, balance: u64, code: &'static [u8]) -> TestAccount {
+        let balance = U256::from(balance);
+        TestAccount { nonce, balance, code: Bytes::from_static(code), ..TestAccount::default() }
+    }
+
+    #[test]
+    fn accounts_go_together_when_only_the_balance_of_one_without_code_differs() {
+        assert!(go_together(&account(1, 5, b""), &account(1, 9, b"")));
+        assert!(go_together(&account(1, 5, b"x"), &account(1, 5, b"x")));
+        assert!(!go_together(&account(1, 5, b"x"), &account(1, 9, b"x")));
+        assert!(!go_together(&account(1, 5, b""), &account(2, 5, b"")));
+        assert!(!go_together(&account(1, 5, b"x"), &account(1, 5, b"y")));
+        let stored = TestAccount { storage: [(U256::ZERO, U256::from(1))].into(), ..account(1, 5, b"") };
+        assert!(!go_together(&account(1, 5, b""), &stored));
+    }
 }
