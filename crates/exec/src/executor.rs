@@ -18,7 +18,8 @@ use alloy_eip7928::BlockAccessList;
 use alloy_primitives::B256;
 use corosensei::stack::DefaultStack;
 use motet_types::{
-    BlockOutcome, BlockRecord, BlockRules, Fork, RecoveredBlock, StateDiff, StateView, TxIndex, validate_list_form,
+    BlockOutcome, BlockRecord, BlockRules, Fork, RecoveredBlock, StateDiff, StateView, Transaction, TxIndex,
+    validate_list_form,
 };
 use std::fmt;
 
@@ -208,8 +209,22 @@ fn own_list<'a>(input: &BlockInput<'a>) -> Option<&'a BlockAccessList> {
     input.block.access_list.as_ref().filter(|_| input.rules.is_active(Fork::Amsterdam))
 }
 
-/// Gas limits below this sum are not worth waking another worker for.
-const PARALLEL_GAS_MIN: u64 = 400_000;
+/// Gas that calls of contracts may use: below this sum a block is over before other workers pay.
+const CONTRACT_GAS_MIN: u64 = 2_000_000;
+/// The same per transaction: below this a block is mostly plain payments, which cost less to execute than to share.
+const CONTRACT_GAS_PER_TX_MIN: u64 = 20_000;
+/// A gas limit says little beyond this: wallets ask for far more than they use.
+const CONTRACT_GAS_COUNTED_MAX: u64 = 1_000_000;
+/// Gas of a transaction that does nothing. Yellow Paper, G_transaction.
+const PLAIN_GAS: u64 = 21_000;
+
+/// Gas that a transaction may spend on executing code, as far as it can be told before it runs.
+fn contract_gas(tx: &Transaction) -> u64 {
+    if tx.input().is_empty() {
+        return 0;
+    }
+    tx.gas_limit().min(CONTRACT_GAS_COUNTED_MAX).saturating_sub(PLAIN_GAS)
+}
 
 impl BlockExecutor {
     /// An executor; threads start with the first block that uses them.
@@ -263,8 +278,12 @@ impl BlockExecutor {
         if transactions.len() < 2 {
             return (Engine::Sequential, "fewer than two transactions");
         }
-        if transactions.iter().map(|tx| tx.gas_limit()).fold(0, u64::saturating_add) < PARALLEL_GAS_MIN {
-            return (Engine::Sequential, "too little gas to share");
+        let work = transactions.iter().map(contract_gas).fold(0, u64::saturating_add);
+        if work < CONTRACT_GAS_MIN {
+            return (Engine::Sequential, "too little contract work to share");
+        }
+        if work / (transactions.len() as u64) < CONTRACT_GAS_PER_TX_MIN {
+            return (Engine::Sequential, "mostly plain transfers");
         }
         if input.record.is_some() || own_list(input).is_some() {
             return (Engine::Listed, "");

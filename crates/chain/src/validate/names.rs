@@ -294,9 +294,23 @@ fn rlp_exception_names(error: &alloy_rlp::Error) -> &'static [&'static str] {
             "TransactionException.RLP_LEADING_ZEROS_VALUE",
             "TR_RLP_LEADINGZEROS",
         ],
+        // alloy calls a legacy transaction of any fault one of an unknown type, so that the names of numbers that
+        // are too long or padded apply as well.
         _ => &[
             "BlockException.RLP_STRUCTURES_ENCODING",
             "BlockException.INCORRECT_BLOCK_FORMAT",
+            "TransactionException.GASLIMIT_OVERFLOW",
+            "TransactionException.GASLIMIT_PRICE_PRODUCT_OVERFLOW",
+            "TransactionException.GASPRICE_OVERFLOW",
+            "TransactionException.NONCE_OVERFLOW",
+            "TransactionException.VALUE_OVERFLOW",
+            "TransactionException.RLP_LEADING_ZEROS_GASLIMIT",
+            "TransactionException.RLP_LEADING_ZEROS_GASPRICE",
+            "TransactionException.RLP_LEADING_ZEROS_NONCE",
+            "TransactionException.RLP_LEADING_ZEROS_R",
+            "TransactionException.RLP_LEADING_ZEROS_S",
+            "TransactionException.RLP_LEADING_ZEROS_V",
+            "TransactionException.RLP_LEADING_ZEROS_VALUE",
             "BlockException.RLP_INVALID_ADDRESS",
             "BlockException.RLP_INVALID_FIELD_OVERFLOW_64",
             "BlockException.RLP_WITHDRAWALS_NOT_READ",

@@ -7,7 +7,7 @@ use crate::trace_file::{RunOf, Schedule};
 use motet_exec::{
     BlockExecutor, BlockInput, Engine, ExecError, Execution, ExecutorConfig, InvalidBlock, Report, SystemCalls,
 };
-use motet_types::{BlockOutcome, Location};
+use motet_types::{BlockOutcome, Fork, Location};
 use motet_workload::block_file::{BlockSchema, ReplayBlock};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -139,8 +139,13 @@ impl Bench {
         disagreements.collect()
     }
 
-    /// The block's own list does not say what the block does: [`Engine::Listed`] must refuse it.
+    /// The block's own list does not say what the block does: from Amsterdam on [`Engine::Listed`] must refuse it.
+    /// Before, no engine uses such a list.
     fn refuse_list(&self, block: &ReplayBlock, replayed: &mut Replayed) {
+        if !block.rules.is_active(Fork::Amsterdam) {
+            replayed.fault = Some("access_list: it does not say what the block does".to_owned());
+            return;
+        }
         let input = input_of(block);
         let executor = self.executors.first().unwrap_or(&self.in_order);
         let reason = match executor.execute(Engine::Listed, &input, &block.state, None) {
@@ -169,7 +174,8 @@ impl Bench {
             self.pairs().map(|(engine, executor)| Series::new(engine, executor)).collect();
         for round in 1..=self.repeat {
             for series in series.iter_mut().filter(|series| series.difference.is_none()) {
-                let needs_record = series.engine == Engine::Listed && block.block.access_list.is_none();
+                let own_list = block.block.access_list.is_some() && block.rules.is_active(Fork::Amsterdam);
+                let needs_record = series.engine == Engine::Listed && !own_list;
                 let timed = series.execute(block, if needs_record { &recorded } else { &plain });
                 let Execution { outcome, mut report } = match timed.result {
                     Ok(execution) => execution,

@@ -134,12 +134,7 @@ fn fault_names(fault: &TransactionFault) -> Vec<&'static str> {
     let of_rlp = |error| exception_names(&BlockError::Rlp(error)).to_vec();
     match fault {
         TransactionFault::Field(_) => of_rlp(alloy_rlp::Error::Overflow),
-        // alloy does not say which fault of a legacy transaction it is.
-        TransactionFault::Encoding(_) => {
-            let mut names = of_rlp(alloy_rlp::Error::Overflow);
-            names.extend(of_rlp(alloy_rlp::Error::Custom("a transaction that does not decode")));
-            names
-        }
+        TransactionFault::Encoding(_) => of_rlp(alloy_rlp::Error::Custom("a transaction that does not decode")),
         TransactionFault::NoRecipient(3) => vec!["TransactionException.TYPE_3_TX_CONTRACT_CREATION", "TR_BLOBCREATE"],
         TransactionFault::NoRecipient(_) => vec!["TransactionException.TYPE_4_TX_CONTRACT_CREATION"],
         TransactionFault::Signature => vec!["TransactionException.INVALID_SIGNATURE_VRS"],
