@@ -147,7 +147,8 @@ pub(crate) fn run(args: &SpecTestArgs) -> eyre::Result<Verdict> {
     let totals = Totals::new(BufWriter::new(stdout.lock()), args.json, style, progress);
     let mut walked = Ok(());
     let written = run_files(args, totals, &mut walked);
-    walked?;
+    // The error's own text has what the system says.
+    walked.map_err(|error| eyre::eyre!("{error}"))?;
     match written {
         // Whoever reads has read enough: `motet spec-test --json | head`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Verdict::Equal),
@@ -184,6 +185,9 @@ fn run_files(
             Ok(())
         },
     )?;
+    if walked.is_err() {
+        return Ok(Verdict::BadInput);
+    }
     if let Some((packer, mut runner)) = packer {
         for pack in packer.finish() {
             run_pack(&mut runner, pack, &mut totals)?;
