@@ -21,6 +21,11 @@ impl CommittedEnd {
         self.0.store(tx.0 + 1, Ordering::Release);
     }
 
+    /// The first transaction that is not final.
+    pub(crate) fn get(&self) -> TxIndex {
+        TxIndex(self.0.load(Ordering::Acquire))
+    }
+
     /// Whether everything below `tx` is final.
     pub(crate) fn covers(&self, tx: TxIndex) -> bool {
         self.0.load(Ordering::Acquire) >= tx.0

@@ -5,12 +5,13 @@ use crate::error::InvalidBlock;
 use crate::in_order::InOrder;
 use crate::list_index::ListIndex;
 use crate::listed::first_difference;
+use crate::mv_memory::MvMemory;
 use crate::parallel::{self, Hints, Plan, Schedule, Suspension};
 use crate::parent::Parent;
 use crate::pool::Pool;
 use crate::report::TraceEvent;
 use crate::scheduler::Limits;
-use crate::speculate::Shared;
+use crate::speculate::{Shared, Source};
 use crate::sync::Mutex;
 use crate::vm::{CodeCache, code_bytes_max};
 use alloy_consensus::Transaction as _;
@@ -195,6 +196,8 @@ pub struct BlockExecutor {
     pool: Pool,
     codes: CodeCache,
     stacks: Mutex<Vec<DefaultStack>>,
+    /// Empty multi-version memories, kept for their room: one for each block that executes at a time.
+    memories: Mutex<Vec<MvMemory>>,
 }
 
 impl fmt::Debug for BlockExecutor {
@@ -210,9 +213,9 @@ fn own_list<'a>(input: &BlockInput<'a>) -> Option<&'a BlockAccessList> {
 }
 
 /// Gas that calls of contracts may use: below this sum a block is over before other workers pay.
-const CONTRACT_GAS_MIN: u64 = 2_000_000;
+const CONTRACT_GAS_MIN: u64 = 1_750_000;
 /// The same per transaction: below this a block is mostly plain payments, which cost less to execute than to share.
-const CONTRACT_GAS_PER_TX_MIN: u64 = 20_000;
+const CONTRACT_GAS_PER_TX_MIN: u64 = 12_000;
 /// A gas limit says little beyond this: wallets ask for far more than they use.
 const CONTRACT_GAS_COUNTED_MAX: u64 = 1_000_000;
 /// Gas of a transaction that does nothing. Yellow Paper, G_transaction.
@@ -230,7 +233,7 @@ impl BlockExecutor {
     /// An executor; threads start with the first block that uses them.
     pub fn new(config: ExecutorConfig) -> Self {
         let pool = Pool::new(config.workers);
-        Self { config, pool, codes: CodeCache::default(), stacks: Mutex::default() }
+        Self { config, pool, codes: CodeCache::default(), stacks: Mutex::default(), memories: Mutex::default() }
     }
 
     /// The configuration.
@@ -278,7 +281,12 @@ impl BlockExecutor {
         if transactions.len() < 2 {
             return (Engine::Sequential, "fewer than two transactions");
         }
-        let work = transactions.iter().map(contract_gas).fold(0, u64::saturating_add);
+        let asked = transactions.iter().map(contract_gas).fold(0, u64::saturating_add);
+        // A block that was made elsewhere says what it used; its word costs time if it is false.
+        let work = match input.block.header().gas_used {
+            0 => asked,
+            used => asked.min(used.saturating_sub(PLAIN_GAS * transactions.len() as u64)),
+        };
         if work < CONTRACT_GAS_MIN {
             return (Engine::Sequential, "too little contract work to share");
         }
@@ -338,7 +346,11 @@ impl BlockExecutor {
             hints: input.hints.unwrap_or(&no_hints),
             clock: self.config.clock,
         };
-        let shared = Shared::new(parent, input, list);
+        let source = match list {
+            Some(list) => Source::List(list),
+            None => Source::Memory(self.memories.lock().pop().unwrap_or_else(MvMemory::new)),
+        };
+        let shared = Shared::new(parent, input, source);
         let sink = sink.map(|sink| sink as &mut dyn CommitSink);
         let mut order = InOrder::open_seen(input, parent, sink, |state| shared.opened(state))?;
         if let Some(list) = list
@@ -347,7 +359,13 @@ impl BlockExecutor {
             return Err(InvalidBlock::List(Box::new(mismatch)).into());
         }
         let (order, log) = parallel::run(input, plan, &shared, order, &self.pool, &self.stacks);
-        let outcome = order?.close()?;
+        let outcome = order.and_then(InOrder::close);
+        if let Source::Memory(memory) = shared.source
+            && let Some(memory) = memory.emptied()
+        {
+            self.memories.lock().push(memory);
+        }
+        let outcome = outcome?;
         let report = Report {
             path: if list.is_some() { Engine::Listed } else { Engine::Optimistic },
             fallback_reason: None,

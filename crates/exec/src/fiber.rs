@@ -11,6 +11,7 @@
 
 use crate::speculate::Wait;
 use crate::stop::Stop;
+use crate::vm::EvmState;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use motet_types::TxIndex;
@@ -23,8 +24,8 @@ pub(crate) const STACK_BYTES: usize = 512 << 10;
 /// What a fiber is told.
 #[derive(Debug)]
 pub(crate) enum In {
-    /// Run this transaction.
-    Run(TxIndex),
+    /// Run this transaction, with this room for its accounts.
+    Run(TxIndex, EvmState),
     /// What you waited for may be there: look again.
     Go,
     /// Give the transaction up.
@@ -87,7 +88,7 @@ impl<T> Gate<'_, T> {
 fn suspend<T>(yielder: &Yielder<In, Out<T>>, out: Out<T>) -> Result<(), Stop> {
     match yielder.suspend(out) {
         In::Go => Ok(()),
-        In::Run(_) | In::Cancel | In::Quit => Err(Stop::Cancelled),
+        In::Run(..) | In::Cancel | In::Quit => Err(Stop::Cancelled),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::vm::{
 use alloy_eip7928::BlockAccessIndex;
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::map::Entry;
-use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
+use alloy_primitives::{Address, B256, Bloom, KECCAK256_EMPTY, U256};
 use motet_types::{BlockOutcome, Fork, StateDiff, StateView, TxIndex};
 
 /// The ledger over the parent state, as the EVM reads it.
@@ -81,6 +81,13 @@ impl<V: StateView + ?Sized> Database for LedgerDb<'_, V> {
 
 impl<V: StateView + ?Sized> VmDb for LedgerDb<'_, V> {
     const OBSERVES: bool = false;
+
+    fn has_storage(&mut self, address: Address) -> Result<bool, Stop> {
+        match self.ledger.has_storage(&address) {
+            Some(known) => Ok(known),
+            None => Ok(self.parent.view.has_storage(address)?),
+        }
+    }
 }
 
 /// A block under execution, from its first system call to its outcome.
@@ -141,12 +148,13 @@ impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
     pub(crate) fn run_next_seen(&mut self, seen: impl FnOnce(&EvmState)) -> Result<(), ExecError> {
         let index = TxIndex::from(self.committed());
         self.admit(index)?;
-        let executed = self
+        let mut executed = self
             .vm
             .transact(tx_env(self.input.block, index), FeePolicy::InJournal)
             .map_err(|error| verdict(index, error))?;
         seen(&executed.state);
-        self.commit(executed);
+        self.commit(&mut executed, None);
+        self.vm.reuse(executed.state);
         Ok(())
     }
 
@@ -157,17 +165,17 @@ impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
 
     /// Commits the next transaction, executed elsewhere on a state equal to the ledger's, and admitted.
     ///
-    /// `executed.fee` must have been paid into `executed.state` already.
-    pub(crate) fn commit(&mut self, executed: Executed) {
+    /// `executed.fee` must have been paid into `executed.state` already. The logs are taken; the rest is left to
+    /// whoever made it.
+    pub(crate) fn commit(&mut self, executed: &mut Executed, bloom: Option<Bloom>) {
         let index = TxIndex::from(self.committed());
         let mut step = self.sink.as_ref().is_some_and(|sink| sink.wants_steps()).then(StateDiff::default);
-        let Executed { result, state, .. } = executed;
-        self.vm.db().ledger.commit(index.access_index(), state, step.as_mut());
+        self.vm.db().ledger.commit(index.access_index(), &mut executed.state, step.as_mut());
         let mut root = None;
         if let Some(sink) = self.sink.as_deref_mut() {
             root = sink.committed(index, step.as_ref());
         }
-        self.tally.receipt(index, result, root);
+        self.tally.receipt(index, executed, bloom, root);
     }
 
     /// Closes the block: requests, withdrawals, rewards.
@@ -211,9 +219,9 @@ impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
         Ok(requests)
     }
 
-    fn enter(&mut self, index: BlockAccessIndex, state: EvmState) {
+    fn enter(&mut self, index: BlockAccessIndex, mut state: EvmState) {
         let mut step = self.sink.as_ref().is_some_and(|sink| sink.wants_steps()).then(StateDiff::default);
-        self.vm.db().ledger.commit(index, state, step.as_mut());
+        self.vm.db().ledger.commit(index, &mut state, step.as_mut());
         if let (Some(sink), Some(step)) = (self.sink.as_deref_mut(), &step) {
             sink.system(step);
         }

@@ -8,7 +8,7 @@
 //! index `i` would have left.
 
 use crate::listed::ListField;
-use crate::vm::{AccountInfo, Bytecode, EvmState, VmAccount};
+use crate::vm::{AccountInfo, Bytecode, EvmState, VmAccount, found};
 use alloy_eip7928::{
     AccountChanges, BalanceChange, BlockAccessIndex, CodeChange, NonceChange, SlotChanges, StorageChange,
 };
@@ -97,6 +97,13 @@ impl Ledger {
         self.accounts.get(address).map_or(SlotState::Parent, |entry| entry.slot(slot))
     }
 
+    /// Whether an account has storage, where that is the block's say: once the block wiped it. Code that runs after
+    /// the wipe may have written again.
+    pub(crate) fn has_storage(&self, address: &Address) -> Option<bool> {
+        let entry = self.accounts.get(address).filter(|entry| entry.wiped || entry.parent.is_none())?;
+        Some(entry.slots.values().any(|slot| !slot.current.is_zero()))
+    }
+
     /// Every change at `index` as (account, field, value after); code by its hash.
     pub(crate) fn changes_at(&self, index: BlockAccessIndex) -> Vec<(Address, ListField, U256)> {
         let mut found = Vec::new();
@@ -123,13 +130,11 @@ impl Ledger {
     /// `state` is what the EVM loaded and changed, with original values equal to the ledger's. Where
     /// several commits share an index, they count as one step of the list. With `step`, the change that
     /// this commit makes is added to it.
-    pub(crate) fn commit(&mut self, index: BlockAccessIndex, state: EvmState, mut step: Option<&mut StateDiff>) {
-        for (address, account) in state {
+    pub(crate) fn commit(&mut self, index: BlockAccessIndex, state: &mut EvmState, mut step: Option<&mut StateDiff>) {
+        for (address, account) in state.iter_mut() {
+            let address = *address;
             let existing = !account.is_loaded_as_not_existing();
-            let entry = self
-                .accounts
-                .entry(address)
-                .or_insert_with(|| Entry::new(existing.then(|| plain(&account.original_info()))));
+            let entry = self.accounts.entry(address).or_insert_with(|| Entry::new(existing.then(|| found(account))));
             entry.accessed = true;
             if entry.code.is_none() && account.info.code_hash == entry.code_hash() {
                 entry.code = account.info.code.clone();
@@ -147,18 +152,20 @@ impl Ledger {
             }
             if account.is_touched() || destroyed {
                 let stays_empty = created || (self.empty_accounts_exist && before.is_some());
-                let after = after(&account, destroyed, stays_empty);
+                let after = after(account, destroyed, stays_empty);
                 // An account that dies empty takes its storage along, whatever it held.
                 if after.is_none() && before.is_some() && !destroyed {
                     entry.wipe();
                     self.wipes.push(StorageWipe { address, index });
                 }
                 let code_changed = entry.set_account(index, after);
-                if let Some(code) = account.info.code.filter(|_| after.is_some()) {
+                if let Some(code) = account.info.code.as_ref().filter(|_| after.is_some()) {
                     if code_changed && !code.is_empty() {
                         self.deployed.insert(account.info.code_hash, code.clone());
                     }
-                    entry.code = Some(code);
+                    if code_changed || entry.code.is_none() {
+                        entry.code = Some(code.clone());
+                    }
                 }
                 match (before, after) {
                     (None, Some(_)) => {

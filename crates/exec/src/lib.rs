@@ -11,6 +11,7 @@
 //! home of revm, in one module (`vm`), but for the adapter that speaks alloy-evm's types (`alloy_adapter`).
 
 pub mod alloy_adapter;
+mod bloom;
 mod committed_end;
 mod error;
 mod executor;

@@ -231,6 +231,11 @@ impl ListedAccount<'_> {
         (exists.then_some(account), code)
     }
 
+    /// Whether the storage that the parent state has is gone for transaction `tx`.
+    pub(crate) fn is_wiped(&self, tx: TxIndex) -> bool {
+        last_before(&self.wipes, tx.access_index(), |wipe| *wipe).is_some()
+    }
+
     /// A slot as transaction `tx` reads it; `Ok(None)`: the parent state's value stands.
     ///
     /// # Errors

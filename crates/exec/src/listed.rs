@@ -113,7 +113,9 @@ pub(crate) fn first_difference(given: &BlockRecord, made: &BlockRecord, tx_count
         match (expected.peek(), found.peek()) {
             (None, None) => break,
             (Some(a), Some(b)) if a.address == b.address => {
-                account_difference(a, b, tx_count, &mut note);
+                if a != b {
+                    account_difference(a, b, tx_count, &mut note);
+                }
                 expected.next();
                 found.next();
             }
@@ -148,6 +150,7 @@ fn differing<T: PartialEq + Copy>(a: &[T], b: &[T]) -> Option<T> {
     a.get(at).or_else(|| b.get(at)).copied()
 }
 
+/// Both are in the order that EIP-7928 demands: the form of `given` was checked, and `made` is made so.
 fn account_difference(
     given: &AccountChanges,
     made: &AccountChanges,
@@ -158,7 +161,7 @@ fn account_difference(
     let mut compare = |field: ListField, a: Vec<(BlockAccessIndex, U256)>, b: Vec<(BlockAccessIndex, U256)>| {
         for index in a.iter().chain(&b).map(|change| change.0) {
             let at = |changes: &[(BlockAccessIndex, U256)]| {
-                changes.iter().find(|change| change.0 == index).map(|change| change.1)
+                changes.binary_search_by_key(&index, |change| change.0).ok().map(|at| changes[at].1)
             };
             if at(&a) != at(&b) {
                 note(ListMismatch { index, tx_count, address, field: field.clone(), expected: at(&a), found: at(&b) });
@@ -176,14 +179,16 @@ fn account_difference(
     };
     compare(ListField::Code, codes(given), codes(made));
     let slot_changes = |a: &AccountChanges, slot: U256| -> Vec<(BlockAccessIndex, U256)> {
-        let found = a.storage_changes.iter().find(|changes| changes.slot == slot);
-        found.map(|s| s.changes.iter().map(|c| (c.block_access_index, c.new_value)).collect()).unwrap_or_default()
+        let found = a.storage_changes.binary_search_by_key(&slot, |changes| changes.slot);
+        found
+            .map(|at| a.storage_changes[at].changes.iter().map(|c| (c.block_access_index, c.new_value)).collect())
+            .unwrap_or_default()
     };
     for slot in given.storage_changes.iter().chain(&made.storage_changes).map(|changes| changes.slot) {
         compare(ListField::Slot(slot), slot_changes(given, slot), slot_changes(made, slot));
     }
     let reads_differ = |a: &AccountChanges, b: &AccountChanges| {
-        a.storage_reads.iter().find(|slot| !b.storage_reads.contains(slot)).copied()
+        a.storage_reads.iter().find(|slot| b.storage_reads.binary_search(slot).is_err()).copied()
     };
     if let Some(slot) = reads_differ(given, made) {
         note(read(tx_count, address, slot, true));

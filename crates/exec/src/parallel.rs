@@ -14,6 +14,7 @@ mod commit;
 mod desk;
 mod seeded;
 
+use crate::bloom::BloomMemo;
 use crate::error::ExecError;
 use crate::executor::BlockInput;
 use crate::fiber::{Fiber, Gate, In, Out, STACK_BYTES};
@@ -26,8 +27,9 @@ use crate::scheduler::{Counts, Event, Limits, Scheduler, Task, WaitFor};
 use crate::speculate::{Observations, Shared, Source, SpeculativeDb, Wait};
 use crate::stop::Stop;
 use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
-use crate::vm::{BlockEnv, CfgEnv, Executed, FeePolicy, Vm, VmError, block_env, cfg_env, tx_env};
+use crate::vm::{BlockEnv, CfgEnv, EvmState, Executed, FeePolicy, Vm, VmError, block_env, cfg_env, tx_env};
 use alloy_consensus::Transaction as _;
+use alloy_primitives::Bloom;
 use corosensei::stack::DefaultStack;
 use desk::Desk;
 use motet_types::{Fork, Incarnation, Location, StateView, TxIndex};
@@ -95,7 +97,7 @@ pub(crate) struct Log {
 #[derive(Debug)]
 pub(crate) enum Attempt {
     /// It ran to its end.
-    Executed(Box<(Executed, Observations)>),
+    Executed(Box<Ahead>),
     /// It cannot be judged before its turn: invalid, or unreadable, on this state.
     Deferred,
     /// It must wait, and there is no stack to keep.
@@ -106,17 +108,38 @@ pub(crate) enum Attempt {
     Cancelled,
 }
 
+/// What an execution ahead of its turn left.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    executed: Executed,
+    observations: Observations,
+    /// Of the receipt's logs.
+    bloom: Bloom,
+    /// The worker that took it in: its memory goes back there.
+    worker: usize,
+}
+
 type Db<'a, 'y, V> = SpeculativeDb<'a, 'y, V>;
 
 /// What a transaction leaves behind between tasks.
 #[derive(Default)]
 struct Cell<'a> {
-    outcome: Option<Box<(Executed, Observations)>>,
+    outcome: Option<Box<Ahead>>,
     mismatch: Option<Box<ListMismatch>>,
     written: Vec<Written>,
     fiber: Option<Fiber<'a, Attempt>>,
+    /// Where it last met another transaction: it waited for a write there, or missed one.
+    met_at: Option<Written>,
     /// Why its last execution does not hold.
     aborted_by: Option<AbortedBy>,
+}
+
+impl Cell<'_> {
+    fn met(&mut self, wait: Wait) {
+        if let Wait::Writer(_, at) = wait {
+            self.met_at = Some(at);
+        }
+    }
 }
 
 /// A block on many workers.
@@ -137,7 +160,46 @@ struct Run<'a, V: StateView + ?Sized> {
     /// Whether a transaction has had to wait or was redone: from then on fibers pay.
     contended: AtomicBool,
     trace: Mutex<Vec<TraceEvent>>,
+    /// By worker: outcomes that are in the ledger. Memory is given back where it came from.
+    spent: Vec<Mutex<Vec<Box<Ahead>>>>,
 }
+
+/// What one worker keeps for itself.
+struct Bench {
+    worker: usize,
+    trace: Trace,
+    blooms: BloomMemo,
+    /// Emptied maps for the accounts of transactions to come.
+    rooms: Vec<EvmState>,
+}
+
+impl Bench {
+    fn new(worker: usize, clock: fn() -> u64) -> Self {
+        Self { worker, trace: Trace::new(worker, clock), blooms: BloomMemo::default(), rooms: Vec::new() }
+    }
+
+    /// Room for a transaction's accounts.
+    fn room(&mut self) -> EvmState {
+        self.rooms.pop().unwrap_or_default()
+    }
+
+    /// Takes memory back.
+    #[allow(clippy::vec_box)] // They travel as they are.
+    fn take_back(&mut self, spent: Vec<Box<Ahead>>) {
+        for ahead in spent {
+            let mut room = ahead.executed.state;
+            if self.rooms.len() < ROOMS_MAX && room.capacity() <= ROOM_ACCOUNTS_MAX {
+                room.clear();
+                self.rooms.push(room);
+            }
+        }
+    }
+}
+
+/// Emptied maps that a worker keeps.
+const ROOMS_MAX: usize = 64;
+/// Room that is kept: emptying and going through a map takes time by its room.
+const ROOM_ACCOUNTS_MAX: usize = 256;
 
 /// Executes the transactions of an opened block and gives it back with all of them committed.
 ///
@@ -167,11 +229,12 @@ pub(crate) fn run<'a, V: StateView + ?Sized>(
         stacks,
         contended: AtomicBool::new(!plan.hints.writes.is_empty()),
         trace: Mutex::new(Vec::new()),
+        spent: (0..plan.workers.max(1)).map(|_| Mutex::default()).collect(),
     };
     if let Source::Memory(memory) = &shared.source {
         for (tx, location) in &plan.hints.writes {
             if let (Location::Slot(address, slot), true) = (location, tx.pos() < tx_count) {
-                memory.predict_slot(*tx, *address, *slot);
+                memory.predict_slot(*tx, address, slot);
                 run.cells[tx.pos()].lock().written.push(Written::Slot(*address, *slot));
             }
         }
@@ -204,25 +267,26 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
     /// One worker, from its first task to the end of the block. If it panics, the others are released and
     /// the panic goes on.
     fn work(&self, worker: usize) {
-        let trace = Trace::new(worker, self.plan.clock);
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.serve(trace)));
+        let bench = Bench::new(worker, self.plan.clock);
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.serve(bench)));
         if let Err(panic) = outcome {
             self.halt();
             resume_unwind(panic);
         }
     }
 
-    fn serve(&self, mut trace: Trace) {
+    fn serve(&self, mut bench: Bench) {
         let mut direct: Option<Vm<Db<'a, 'static, V>>> = None;
         let mut event = Event::Idle;
         loop {
             let task = self.desk.next(event);
-            trace.begin();
+            bench.trace.begin();
             event = match task {
                 Task::Execute { tx, incarnation } => {
-                    trace.after(self.prepare(tx, incarnation));
+                    bench.trace.after(self.prepare(tx, incarnation));
+                    let room = bench.room();
                     match self.take_fiber() {
-                        Some(fiber) => self.drive(fiber, tx, In::Run(tx), incarnation, &mut trace),
+                        Some(fiber) => self.drive(fiber, tx, In::Run(tx, room), incarnation, &mut bench),
                         None => {
                             let vm = direct.get_or_insert_with(|| {
                                 Vm::new(
@@ -231,21 +295,21 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                                     self.block.clone(),
                                 )
                             });
-                            let attempt = self.attempt(vm, tx);
-                            self.settle(tx, incarnation, attempt, &mut trace)
+                            let attempt = attempt(self.input, vm, tx, room);
+                            self.settle(tx, incarnation, attempt, &mut bench)
                         }
                     }
                 }
                 Task::Resume { tx } => {
                     let fiber = self.take_suspended(tx);
-                    self.drive(fiber, tx, In::Go, Incarnation::default(), &mut trace)
+                    self.drive(fiber, tx, In::Go, Incarnation::default(), &mut bench)
                 }
-                Task::Commit { range, in_order } => self.commit_or_halt(range, in_order, &mut trace),
+                Task::Commit { range, in_order } => self.commit_or_halt(range, in_order, &mut bench),
                 Task::Wait => unreachable!("the desk waits itself"),
                 Task::Done => break,
             };
         }
-        self.trace.lock().extend(trace.into_events());
+        self.trace.lock().extend(bench.trace.into_events());
     }
 
     /// Makes ready for another incarnation, and says why the one before does not hold.
@@ -262,18 +326,13 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         cell.aborted_by.take()
     }
 
-    /// Runs a transaction on an EVM of either kind.
-    fn attempt<'y>(&self, vm: &mut Vm<Db<'a, 'y, V>>, tx: TxIndex) -> Attempt {
-        attempt(self.input, vm, tx)
-    }
-
     fn take_suspended(&self, tx: TxIndex) -> Fiber<'a, Attempt> {
         let fiber = self.cells[tx.pos()].lock().fiber.take();
         fiber.unwrap_or_else(|| unreachable!("transaction {tx} is resumed and has no stack"))
     }
 
-    fn commit_or_halt(&self, range: Range<u32>, in_order: bool, trace: &mut Trace) -> Event {
-        match self.commit(range, in_order, trace) {
+    fn commit_or_halt(&self, range: Range<u32>, in_order: bool, bench: &mut Bench) -> Event {
+        match self.commit(range, in_order, bench) {
             Ok(event) => event,
             Err(error) => {
                 self.error.lock().get_or_insert(error);
@@ -318,7 +377,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             let mut vm = Vm::new(SpeculativeDb::new(shared, gate), cfg, block);
             loop {
                 let attempt = match command {
-                    In::Run(tx) => attempt(input, &mut vm, tx),
+                    In::Run(tx, room) => attempt(input, &mut vm, tx, room),
                     In::Go | In::Cancel => Attempt::Cancelled,
                     In::Quit => return,
                 };
@@ -334,18 +393,21 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         tx: TxIndex,
         command: In,
         incarnation: Incarnation,
-        trace: &mut Trace,
+        bench: &mut Bench,
     ) -> Event {
         match fiber.step(command) {
             Out::Over(attempt) => {
                 self.fibers.lock().push(fiber);
-                self.settle(tx, incarnation, attempt, trace)
+                self.settle(tx, incarnation, attempt, bench)
             }
             Out::Waits(wait) => {
-                trace.end(tx, incarnation, Ran::Suspended(wait));
+                bench.trace.end(tx, incarnation, Ran::Suspended(wait));
                 self.contended.store(true, Ordering::SeqCst);
                 // The fiber must be in its place before anyone can be told to resume it.
-                self.cells[tx.pos()].lock().fiber = Some(fiber);
+                let mut cell = self.cells[tx.pos()].lock();
+                cell.fiber = Some(fiber);
+                cell.met(wait);
+                drop(cell);
                 if let Wait::Ticket(ticket) = wait {
                     return self.desk.suspend_on_ticket(tx, || self.poll(tx, ticket));
                 }
@@ -360,23 +422,30 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
     }
 
     /// Takes in what an attempt gave.
-    fn settle(&self, tx: TxIndex, incarnation: Incarnation, attempt: Attempt, trace: &mut Trace) -> Event {
+    fn settle(&self, tx: TxIndex, incarnation: Incarnation, attempt: Attempt, bench: &mut Bench) -> Event {
+        let spent = std::mem::take(&mut *self.spent[bench.worker].lock());
+        bench.take_back(spent);
         let mut cell = self.cells[tx.pos()].lock();
         match attempt {
-            Attempt::Executed(outcome) => {
-                let gas = outcome.0.result.tx_gas_used();
+            Attempt::Executed(mut ahead) => {
+                ahead.worker = bench.worker;
+                ahead.bloom = bench.blooms.bloom(ahead.executed.result.logs());
+                let gas = ahead.executed.result.tx_gas_used();
                 let mut suspects = Vec::new();
                 match &self.shared.source {
-                    Source::Memory(memory) => memory.publish(tx, &outcome.0.state, &mut cell.written, &mut suspects),
+                    Source::Memory(memory) => {
+                        memory.publish(tx, &ahead.executed.state, &mut cell.written, &mut suspects)
+                    }
                     Source::List(list) => {
-                        cell.mismatch = list.check(tx, &outcome.0, self.shared.beneficiary).map(Box::new)
+                        cell.mismatch = list.check(tx, &ahead.executed, self.shared.beneficiary).map(Box::new)
                     }
                 }
-                cell.outcome = Some(outcome);
+                cell.outcome = Some(ahead);
+                let in_chain = cell.met_at.is_some_and(|at| cell.written.contains(&at));
                 drop(cell);
                 self.doom(tx, &suspects);
-                trace.end(tx, incarnation, Ran::Executed { gas });
-                Event::Executed { tx, gas, suspects: suspects.iter().map(|suspect| suspect.tx).collect() }
+                bench.trace.end(tx, incarnation, Ran::Executed { gas });
+                Event::Executed { tx, gas, in_chain, suspects: suspects.iter().map(|suspect| suspect.tx).collect() }
             }
             Attempt::Deferred => {
                 cell.outcome = None;
@@ -384,21 +453,22 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                 if let Source::Memory(memory) = &self.shared.source {
                     memory.withdraw_all(tx, &mut cell.written);
                 }
-                trace.end(tx, incarnation, Ran::Deferred);
+                bench.trace.end(tx, incarnation, Ran::Deferred);
                 Event::Deferred { tx }
             }
             Attempt::Unlisted(mismatch) => {
                 cell.outcome = None;
                 cell.mismatch = Some(mismatch);
-                trace.end(tx, incarnation, Ran::Deferred);
+                bench.trace.end(tx, incarnation, Ran::Deferred);
                 Event::Deferred { tx }
             }
             Attempt::Blocked(wait) => {
-                trace.end(tx, incarnation, Ran::Blocked(wait));
+                bench.trace.end(tx, incarnation, Ran::Blocked(wait));
+                cell.met(wait);
                 Event::Blocked { tx, on: wait_for(wait) }
             }
             Attempt::Cancelled => {
-                trace.end(tx, incarnation, Ran::Cancelled { by: cell.aborted_by });
+                bench.trace.end(tx, incarnation, Ran::Cancelled { by: cell.aborted_by });
                 Event::Cancelled { tx }
             }
         }
@@ -407,7 +477,10 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
     /// Tells the transactions that saw something else than what `writer` wrote.
     fn doom(&self, writer: TxIndex, suspects: &[Suspect]) {
         for suspect in suspects {
-            self.cells[suspect.tx.pos()].lock().aborted_by = Some(AbortedBy::new(suspect.at, writer));
+            let mut cell = self.cells[suspect.tx.pos()].lock();
+            cell.aborted_by = Some(AbortedBy::new(suspect.at, writer));
+            cell.met_at = Some(suspect.at);
+            drop(cell);
             self.shared.doomed[suspect.tx.pos()].store(true, Ordering::SeqCst);
         }
     }
@@ -438,7 +511,14 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
     }
 }
 
-fn attempt<V: StateView + ?Sized>(input: &BlockInput<'_>, vm: &mut Vm<Db<'_, '_, V>>, tx: TxIndex) -> Attempt {
+/// Runs a transaction on an EVM of either kind.
+fn attempt<V: StateView + ?Sized>(
+    input: &BlockInput<'_>,
+    vm: &mut Vm<Db<'_, '_, V>>,
+    tx: TxIndex,
+    room: EvmState,
+) -> Attempt {
+    vm.reuse(room);
     let envelope = &input.block.transactions()[tx.pos()];
     let authorities = input.block.authorities[tx.pos()].iter().flatten().copied();
     vm.db().begin(tx, input.block.senders[tx.pos()], envelope.nonce(), authorities);
@@ -451,7 +531,7 @@ fn attempt<V: StateView + ?Sized>(input: &BlockInput<'_>, vm: &mut Vm<Db<'_, '_,
             if observations.unbounded || (destroyed && input.rules.is_active(Fork::Amsterdam)) {
                 return Attempt::Deferred;
             }
-            Attempt::Executed(Box::new((executed, observations)))
+            Attempt::Executed(Box::new(Ahead { executed, observations, bloom: Bloom::ZERO, worker: 0 }))
         }
         Err(VmError::Invalid(_)) | Err(VmError::Stopped(Stop::View(_))) => Attempt::Deferred,
         Err(VmError::Stopped(Stop::Unlisted(mismatch))) => Attempt::Unlisted(mismatch),
@@ -465,7 +545,7 @@ fn attempt<V: StateView + ?Sized>(input: &BlockInput<'_>, vm: &mut Vm<Db<'_, '_,
 
 fn wait_for(wait: Wait) -> WaitFor {
     match wait {
-        Wait::Writer(writer) => WaitFor::Tx(writer),
+        Wait::Writer(writer, _) => WaitFor::Tx(writer),
         Wait::Turn => WaitFor::Turn,
         Wait::Ticket(_) => WaitFor::Ticket,
     }

@@ -95,5 +95,6 @@ pub(crate) fn wrong_kind(location: Location) -> Stop {
 /// An account in the EVM's words.
 #[inline]
 pub(crate) fn info(account: Account, code: Option<Bytecode>) -> AccountInfo {
-    AccountInfo { code, ..AccountInfo::new(account.balance, account.nonce, account.code_hash, Bytecode::default()) }
+    let Account { balance, nonce, code_hash } = account;
+    AccountInfo { balance, nonce, code_hash, code, account_id: None }
 }

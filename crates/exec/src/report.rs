@@ -101,6 +101,7 @@ impl From<Conflict> for ConflictAt {
                     Field::Code => "code",
                     Field::Nonce => "nonce",
                     Field::Balance => "balance",
+                    Field::Storage => "storage",
                 };
                 Self { location: Location::Account(address), field }
             }
@@ -134,10 +135,6 @@ impl Trace {
         Self { worker, clock, began: 0, after: None, events: Vec::new() }
     }
 
-    pub(crate) fn set_worker(&mut self, worker: usize) {
-        self.worker = worker;
-    }
-
     /// Says why the execution before the one that begins was thrown away.
     pub(crate) fn after(&mut self, aborted_by: Option<AbortedBy>) {
         self.after = aborted_by;
@@ -149,7 +146,7 @@ impl Trace {
 
     pub(crate) fn end(&mut self, tx: TxIndex, incarnation: Incarnation, ran: Ran) {
         let on = |wait| match wait {
-            Wait::Writer(writer) => Some(writer),
+            Wait::Writer(writer, _) => Some(writer),
             Wait::Turn | Wait::Ticket(_) => None,
         };
         let what = match ran {

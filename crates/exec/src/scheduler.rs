@@ -27,8 +27,9 @@ use std::ops::Range;
 pub(crate) enum Event {
     /// It has nothing to report.
     Idle,
-    /// A transaction ran to its end. `suspects` saw something else than what it wrote.
-    Executed { tx: TxIndex, gas: u64, suspects: Vec<TxIndex> },
+    /// A transaction ran to its end. `suspects` saw something else than what it wrote. `in_chain` says that it wrote
+    /// where it had met a lower transaction: whoever waits for it is likely to be the next link.
+    Executed { tx: TxIndex, gas: u64, in_chain: bool, suspects: Vec<TxIndex> },
     /// A transaction is suspended at a read, on its own stack.
     Suspended { tx: TxIndex, on: WaitFor },
     /// A transaction met the same, but was given up: it starts again when what it waits for is there.
@@ -138,8 +139,57 @@ pub(crate) struct Scheduler {
     counts: Counts,
     wasted_gas: u64,
     committed_gas: u64,
-    speculating: bool,
+    regret: Regret,
     halted: bool,
+}
+
+/// Whether running ahead pays.
+///
+/// Where transactions mostly wait for one another or are redone, one worker alone is faster. So after a stretch
+/// with more trouble than [`TROUBLE_MAX`], transactions start in their turn only, for a number of them that doubles each
+/// time; what has started goes on.
+#[derive(Clone, Copy, Debug)]
+struct Regret {
+    /// Waste passed its budget: nothing more is started ahead of its turn.
+    gave_up: bool,
+    /// Where the present stretch began, and its trouble.
+    since: u32,
+    trouble: u32,
+    /// No transaction starts ahead of its turn before this one is the next.
+    paused_until: u32,
+    pause: u32,
+}
+
+/// Transactions of a stretch.
+const STRETCH: u32 = 16;
+/// Trouble that a stretch may have: an abort counts as two, a suspension as one.
+const TROUBLE_MAX: u32 = 16;
+/// The first pause, in transactions.
+const PAUSE: u32 = 32;
+
+impl Regret {
+    fn new() -> Self {
+        Self { gave_up: false, since: 0, trouble: 0, paused_until: 0, pause: PAUSE }
+    }
+
+    fn speculating(&self, cursor: u32) -> bool {
+        !self.gave_up && cursor >= self.paused_until
+    }
+
+    fn trouble(&mut self, points: u32, cursor: u32) {
+        self.trouble += points;
+        if self.trouble > TROUBLE_MAX && self.speculating(cursor) {
+            self.paused_until = cursor.saturating_add(self.pause);
+            self.pause = self.pause.saturating_mul(2);
+            (self.since, self.trouble) = (self.paused_until, 0);
+        }
+    }
+
+    fn committed(&mut self, cursor: u32) {
+        if cursor >= self.since.saturating_add(STRETCH) {
+            (self.since, self.trouble) = (cursor, 0);
+        }
+    }
 }
 
 impl Scheduler {
@@ -164,7 +214,7 @@ impl Scheduler {
             counts: Counts::default(),
             wasted_gas: 0,
             committed_gas: 0,
-            speculating: true,
+            regret: Regret::new(),
             halted: false,
         }
     }
@@ -203,7 +253,7 @@ impl Scheduler {
     pub(crate) fn report(&mut self, event: Event) {
         match event {
             Event::Idle => {}
-            Event::Executed { tx, gas, suspects } => {
+            Event::Executed { tx, gas, in_chain, suspects } => {
                 self.gas[tx.pos()] = gas;
                 if self.status[tx.pos()] == Status::Running {
                     self.status[tx.pos()] = Status::Executed;
@@ -211,15 +261,23 @@ impl Scheduler {
                         self.restart(tx);
                     }
                 }
-                self.wake(tx);
+                if in_chain {
+                    self.wake_lowest(tx);
+                } else {
+                    self.wake(tx);
+                }
                 self.suspect(suspects);
             }
             Event::Suspended { tx, on } => {
                 self.counts.suspensions += 1;
+                // Waiting for the parent state is no trouble between transactions.
+                if on != WaitFor::Ticket {
+                    self.regret.trouble(1, self.cursor);
+                }
                 self.wait(tx, on, true);
             }
             Event::Blocked { tx, on } => {
-                self.counts.aborts += 1;
+                self.abort(1);
                 self.next_incarnation(tx);
                 self.wait(tx, on, false);
             }
@@ -237,13 +295,14 @@ impl Scheduler {
                 self.committing = false;
                 self.committed_gas += gas;
                 self.waste(wasted_gas);
-                self.counts.aborts += u64::from(redone);
+                self.abort(redone);
                 self.counts.executions += u64::from(redone);
                 for tx in range.clone() {
                     self.status[tx as usize] = Status::Committed;
                     self.wake(TxIndex(tx));
                 }
                 self.cursor = range.end;
+                self.regret.committed(self.cursor);
                 self.wake_turn();
                 self.suspect(suspects);
             }
@@ -296,7 +355,7 @@ impl Scheduler {
     fn next_ready(&self) -> Option<TxIndex> {
         self.ready
             .iter()
-            .find(|tx| self.speculating || self.status[tx.pos()] == Status::Ready { suspended: true })
+            .find(|tx| self.speculating() || self.status[tx.pos()] == Status::Ready { suspended: true })
             .copied()
     }
 
@@ -304,7 +363,7 @@ impl Scheduler {
     ///
     /// Some fresh transaction is below the horizon whenever the cursor's own is fresh, in any order.
     fn fresh(&self) -> Option<usize> {
-        if !self.speculating {
+        if !self.speculating() {
             return None;
         }
         let horizon = self.cursor.saturating_add(self.limits.lookahead);
@@ -316,7 +375,7 @@ impl Scheduler {
         !self.committing
             && match self.status.get(self.cursor as usize) {
                 Some(Status::Executed | Status::Deferred) => true,
-                Some(Status::Fresh | Status::Ready { suspended: false }) => !self.speculating,
+                Some(Status::Fresh | Status::Ready { suspended: false }) => !self.speculating(),
                 _ => false,
             }
     }
@@ -379,6 +438,28 @@ impl Scheduler {
         }
     }
 
+    /// Wakes the lowest of those that wait for `tx`; the others wait for that one instead. A chain of transactions
+    /// that each read what the one before wrote then runs link by link: woken together, all but one would only
+    /// come back to wait, or run on what the next link is about to change.
+    fn wake_lowest(&mut self, tx: TxIndex) {
+        let mut lowest = None;
+        while let Some((_, waiting)) = self.waiters.range((tx, TxIndex(0))..=(tx, TxIndex(u32::MAX))).next().copied() {
+            self.waiters.remove(&(tx, waiting));
+            let Status::Waiting { on: WaitFor::Tx(lower), suspended } = self.status[waiting.pos()] else { continue };
+            match lowest {
+                _ if lower != tx => {}
+                None => {
+                    lowest = Some(waiting);
+                    self.make_ready(waiting, suspended);
+                }
+                Some(next) => {
+                    self.status[waiting.pos()] = Status::Waiting { on: WaitFor::Tx(next), suspended };
+                    self.waiters.insert((next, waiting));
+                }
+            }
+        }
+    }
+
     fn wake_turn(&mut self) {
         let tx = TxIndex(self.cursor);
         if let Some(Status::Waiting { on: WaitFor::Turn, suspended }) = self.status.get(tx.pos()).copied() {
@@ -406,7 +487,7 @@ impl Scheduler {
 
     /// Throws the work of an executed transaction away.
     fn restart(&mut self, tx: TxIndex) {
-        self.counts.aborts += 1;
+        self.abort(1);
         self.waste(self.gas[tx.pos()]);
         self.next_incarnation(tx);
         self.make_ready(tx, false);
@@ -419,9 +500,20 @@ impl Scheduler {
     fn waste(&mut self, gas: u64) {
         self.wasted_gas += gas;
         let budget = self.limits.waste_floor_gas + self.committed_gas / self.limits.waste_divisor;
-        if self.wasted_gas > budget && self.speculating {
-            self.speculating = false;
+        if self.wasted_gas > budget {
+            self.regret.gave_up = true;
             self.counts.gave_up = true;
         }
+    }
+
+    fn abort(&mut self, count: u32) {
+        self.counts.aborts += u64::from(count);
+        if count > 0 {
+            self.regret.trouble(2 * count, self.cursor);
+        }
+    }
+
+    fn speculating(&self) -> bool {
+        self.regret.speculating(self.cursor)
     }
 }

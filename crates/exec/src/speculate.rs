@@ -8,20 +8,21 @@ use crate::committed_end::CommittedEnd;
 use crate::executor::BlockInput;
 use crate::fiber::Gate;
 use crate::list_index::ListIndex;
-use crate::mv_memory::{Lookup, MvMemory, Origin, SeenAccount};
+use crate::mv_memory::{Lookup, MvMemory, Origin, SeenAccount, Written};
 use crate::parallel::Attempt;
 use crate::parent::{Parent, info, wrong_kind};
 use crate::stop::Stop;
-use crate::sync::{AtomicBool, Ordering};
-use crate::vm::{AccountInfo, Bytecode, Database, EvmState, VmDb};
+use crate::sync::{AtomicBool, Mutex, Ordering};
+use crate::vm::{AccountInfo, Bytecode, Database, EvmState, VmDb, private_copy};
+use alloy_primitives::map::B256Map;
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use motet_types::{Account, Location, Read, StateView, TxIndex, Value};
 
 /// What a transaction waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// A lower transaction that is expected to write what is read.
-    Writer(TxIndex),
+    /// A lower transaction that is expected to write what is read, and what that is.
+    Writer(TxIndex, Written),
     /// Everything below: the location is written by all.
     Turn,
     /// A read of the parent state under way.
@@ -35,6 +36,8 @@ pub(crate) struct Observations {
     pub(crate) balances: Vec<(Address, U256, U256)>,
     /// Accounts whose nonce was looked at without being changed.
     pub(crate) nonces: Vec<Address>,
+    /// Accounts where a contract was to be created and storage was or had been, and whether it was.
+    pub(crate) storages: Vec<(Address, bool)>,
     /// Whether sums came so near 2^256 that bounds say nothing: only its turn can tell.
     pub(crate) unbounded: bool,
     /// Accounts that a transaction of this block is thought to have changed.
@@ -47,6 +50,7 @@ impl Observations {
     fn clear(&mut self) {
         self.balances.clear();
         self.nonces.clear();
+        self.storages.clear();
         self.unbounded = false;
         self.accounts_from_block.clear();
         self.slots_from_block.clear();
@@ -77,6 +81,8 @@ pub(crate) struct Shared<'a, V: ?Sized> {
     pub(crate) source: Source<'a>,
     pub(crate) beneficiary: Address,
     pub(crate) committed: CommittedEnd,
+    /// Fees of committed transactions that the memory does not show: those that ran ahead.
+    pub(crate) fees: Mutex<U256>,
     /// Transactions known to read stale values: they stop at their next read.
     pub(crate) doomed: Vec<AtomicBool>,
     /// The block is over, one way or the other: everything stops at its next read.
@@ -84,12 +90,13 @@ pub(crate) struct Shared<'a, V: ?Sized> {
 }
 
 impl<'a, V: StateView + ?Sized> Shared<'a, V> {
-    pub(crate) fn new(parent: Parent<'a, V>, input: &BlockInput<'_>, list: Option<&'a ListIndex<'a>>) -> Self {
+    pub(crate) fn new(parent: Parent<'a, V>, input: &BlockInput<'_>, source: Source<'a>) -> Self {
         Self {
             parent,
-            source: list.map_or_else(|| Source::Memory(MvMemory::new()), Source::List),
+            source,
             beneficiary: input.block.header().beneficiary,
             committed: CommittedEnd::new(),
+            fees: Mutex::default(),
             doomed: (0..input.block.tx_count()).map(|_| AtomicBool::new(false)).collect(),
             halted: AtomicBool::new(false),
         }
@@ -98,7 +105,7 @@ impl<'a, V: StateView + ?Sized> Shared<'a, V> {
     /// Takes in what happened before the transactions.
     pub(crate) fn opened(&self, state: &EvmState) {
         if let Source::Memory(memory) = &self.source {
-            memory.commit(None, state, &[], None);
+            memory.open(state);
         }
     }
 }
@@ -114,6 +121,10 @@ pub(crate) struct SpeculativeDb<'a, 'y, V: ?Sized> {
     /// The balance that is about to be observed.
     exact: Option<Address>,
     observations: Observations,
+    /// Copies of our own of the code that this block calls.
+    codes: B256Map<Bytecode>,
+    /// The same of no code.
+    no_code: Bytecode,
     /// What stopped the transaction, when it was stopped for good.
     blocked: Option<Wait>,
 }
@@ -128,6 +139,8 @@ impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
             sender_nonce: 0,
             exact: None,
             observations: Observations::default(),
+            codes: B256Map::default(),
+            no_code: private_copy(&Bytecode::default()),
             blocked: None,
         }
     }
@@ -212,16 +225,24 @@ impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
         while exact && address == self.shared.beneficiary && !self.shared.committed.covers(self.tx) {
             self.wait(Wait::Turn)?;
         }
-        let (SeenAccount { account, code }, origin) = loop {
-            match memory.account(self.tx, &address, exact) {
+        let (SeenAccount { mut account, code }, mut origin) = loop {
+            match memory.account(self.tx, &address, exact, self.shared.committed.get()) {
                 Lookup::Value(seen, origin) => break (seen, origin),
-                Lookup::Estimate(writer) => self.wait(Wait::Writer(writer))?,
-                Lookup::Unknown => {
+                Lookup::Estimate(writer) => self.wait(Wait::Writer(writer, Written::Account(address)))?,
+                Lookup::Parent => {
                     let account = self.parent_account(address)?;
-                    memory.load_account(address, account);
+                    memory.load_account(&address, account);
                 }
             }
         };
+        if address == self.shared.beneficiary {
+            let fees = *self.shared.fees.lock();
+            if !fees.is_zero() {
+                let known = account.unwrap_or_default();
+                account = Some(Account { balance: known.balance.wrapping_add(fees), ..known });
+                origin = Origin::Block;
+            }
+        }
         if origin == Origin::Block {
             self.observations.accounts_from_block.push(address);
         }
@@ -235,17 +256,19 @@ impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
             let balance = account.unwrap_or_default().balance;
             self.observations.narrow(address, balance, balance);
         }
-        let Some(account) = account else { return Ok(None) };
-        let code = match code {
-            _ if account.code_hash == KECCAK256_EMPTY => Bytecode::default(),
-            Some(code) => code,
-            None => {
-                let code = self.code_by_hash(account.code_hash)?;
-                memory.keep_code(&address, &account.code_hash, &code);
-                code
-            }
-        };
-        Ok(Some(info(account, Some(code))))
+        Ok(account.map(|account| self.info(account, code.as_ref())))
+    }
+
+    /// An account in the EVM's words. Its code is fetched when it is called; here it is at hand only where this
+    /// block deployed it.
+    fn info(&mut self, account: Account, deployed: Option<&Bytecode>) -> AccountInfo {
+        if account.code_hash == KECCAK256_EMPTY {
+            return info(account, Some(self.no_code.clone()));
+        }
+        if let Some(code) = deployed {
+            self.codes.entry(account.code_hash).or_insert_with(|| private_copy(code));
+        }
+        info(account, None)
     }
 
     /// An account from the list.
@@ -253,28 +276,18 @@ impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
         let listed = list.account(self.tx, address).map_err(Stop::Unlisted)?;
         let parent = self.parent_account(address)?;
         let (account, code) = listed.before(self.tx, parent);
-        let Some(account) = account else { return Ok(None) };
-        let code = match code {
-            _ if account.code_hash == KECCAK256_EMPTY => Bytecode::default(),
-            Some(code) => code,
-            None => self.code_by_hash(account.code_hash)?,
-        };
-        Ok(Some(info(account, Some(code))))
+        Ok(account.map(|account| self.info(account, code.as_ref())))
     }
 
     fn guessed_slot(&mut self, memory: &MvMemory, address: Address, slot: U256) -> Result<U256, Stop> {
         loop {
-            match memory.slot(self.tx, address, slot) {
-                Lookup::Value(value, Origin::Parent) => return Ok(value),
-                Lookup::Value(value, Origin::Block) => {
+            match memory.slot(self.tx, &address, &slot) {
+                Lookup::Value(value, _) => {
                     self.observations.slots_from_block.push((address, slot));
                     return Ok(value);
                 }
-                Lookup::Estimate(writer) => self.wait(Wait::Writer(writer))?,
-                Lookup::Unknown => {
-                    let value = self.parent_slot(address, slot)?;
-                    memory.load_slot(address, slot, value);
-                }
+                Lookup::Estimate(writer) => self.wait(Wait::Writer(writer, Written::Slot(address, slot)))?,
+                Lookup::Parent => return self.parent_slot(address, slot),
             }
         }
     }
@@ -302,16 +315,22 @@ impl<V: StateView + ?Sized> Database for SpeculativeDb<'_, '_, V> {
 
     fn code_by_hash(&mut self, hash: B256) -> Result<Bytecode, Stop> {
         if hash == KECCAK256_EMPTY {
-            return Ok(Bytecode::default());
+            return Ok(self.no_code.clone());
         }
-        if let Some(code) = self.shared.parent.codes.get(&hash) {
-            return Ok(code);
+        if let Some(code) = self.codes.get(&hash) {
+            return Ok(code.clone());
         }
-        let location = Location::Code(hash);
-        match self.parent_read(location)? {
-            Value::Code(code) => Ok(self.shared.parent.codes.insert(hash, code)),
-            _ => Err(wrong_kind(location)),
-        }
+        let shared = match self.shared.parent.codes.get(&hash) {
+            Some(code) => code,
+            None => {
+                let location = Location::Code(hash);
+                match self.parent_read(location)? {
+                    Value::Code(code) => self.shared.parent.codes.insert(hash, code),
+                    _ => return Err(wrong_kind(location)),
+                }
+            }
+        };
+        Ok(self.codes.entry(hash).or_insert_with(|| private_copy(&shared)).clone())
     }
 
     fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Stop> {
@@ -335,6 +354,19 @@ impl<V: StateView + ?Sized> Database for SpeculativeDb<'_, '_, V> {
 
 impl<V: StateView + ?Sized> VmDb for SpeculativeDb<'_, '_, V> {
     const OBSERVES: bool = true;
+
+    fn has_storage(&mut self, address: Address) -> Result<bool, Stop> {
+        let shared = self.shared;
+        let wiped = match &shared.source {
+            Source::Memory(memory) => memory.is_wiped(self.tx, &address),
+            Source::List(list) => list.account(self.tx, address).map_err(Stop::Unlisted)?.is_wiped(self.tx),
+        };
+        let has = !wiped && shared.parent.view.has_storage(address)?;
+        if has || wiped {
+            self.observations.storages.push((address, has));
+        }
+        Ok(has)
+    }
 
     fn balance_observed(&mut self, address: Address, start: Option<U256>) {
         match start {

@@ -1,7 +1,8 @@
 //! Gas admission and receipts, in the order of the block.
 
+use crate::bloom::BloomMemo;
 use crate::executor::BlockInput;
-use crate::vm::ExecutionResult;
+use crate::vm::Executed;
 use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, ReceiptWithBloom, Transaction as _};
 use alloy_eips::eip7685::Requests;
 use alloy_eips::eip7825::MAX_TX_GAS_LIMIT_OSAKA;
@@ -15,12 +16,13 @@ pub(crate) struct Tally<'a> {
     gas: GasUsed,
     logs_bloom: Bloom,
     receipts: Vec<ReceiptEnvelope>,
+    blooms: BloomMemo,
 }
 
 impl<'a> Tally<'a> {
     pub(crate) fn new(input: &'a BlockInput<'a>) -> Self {
         let receipts = Vec::with_capacity(input.block.tx_count());
-        Self { input, gas: GasUsed::default(), logs_bloom: Bloom::ZERO, receipts }
+        Self { input, gas: GasUsed::default(), logs_bloom: Bloom::ZERO, receipts, blooms: BloomMemo::default() }
     }
 
     /// How many transactions are in.
@@ -56,10 +58,17 @@ impl<'a> Tally<'a> {
         Ok(())
     }
 
-    /// Adds the receipt of the next transaction. `state_root` is what a receipt carries before Byzantium.
-    pub(crate) fn receipt(&mut self, index: TxIndex, result: ExecutionResult, state_root: Option<B256>) {
+    /// Adds the receipt of the next transaction. `bloom` is that of its logs, where it is known already;
+    /// `state_root` is what a receipt carries before Byzantium.
+    pub(crate) fn receipt(
+        &mut self,
+        index: TxIndex,
+        executed: &mut Executed,
+        bloom: Option<Bloom>,
+        state_root: Option<B256>,
+    ) {
         let tx = &self.input.block.transactions()[index.pos()];
-        let gas = *result.gas();
+        let gas = *executed.result.gas();
         self.gas.cumulative += gas.tx_gas_used();
         if self.input.rules.is_active(Fork::Amsterdam) {
             self.gas.regular += gas.block_regular_gas_used();
@@ -71,13 +80,15 @@ impl<'a> Tally<'a> {
         }
         self.gas.blob += tx.blob_gas_used().unwrap_or_default();
         let status = if self.input.rules.is_active(Fork::Byzantium) {
-            Eip658Value::Eip658(result.is_success())
+            Eip658Value::Eip658(executed.result.is_success())
         } else {
             Eip658Value::PostState(state_root.unwrap_or_default())
         };
-        let receipt = Receipt { status, cumulative_gas_used: self.gas.cumulative, logs: result.into_logs() };
-        let receipt: ReceiptWithBloom<Receipt> = receipt.into();
-        self.logs_bloom |= receipt.logs_bloom;
+        let logs = executed.take_logs();
+        let logs_bloom = bloom.unwrap_or_else(|| self.blooms.bloom(&logs));
+        let receipt = Receipt { status, cumulative_gas_used: self.gas.cumulative, logs };
+        let receipt = ReceiptWithBloom { receipt, logs_bloom };
+        self.logs_bloom |= logs_bloom;
         self.receipts.push(ReceiptEnvelope::from_typed(tx.tx_type(), receipt));
     }
 

@@ -14,14 +14,15 @@
 //! | nonce | the same, where it was used, bumped or authorises (EIP-7702); else both zero or both not |
 //! | balance | within the bounds that comparisons left; exactly the same where it was looked at |
 //! | slot | the same value |
+//! | storage under a contract to be created (EIP-7610) | there is some, or there is none, as before |
 
 use crate::in_order::LedgerDb;
 use crate::ledger::{Entry, SlotState};
 use crate::speculate::Observations;
 use crate::stop::Stop;
-use crate::vm::{EvmState, VmAccount};
+use crate::vm::{EvmState, VmAccount, VmDb as _, found};
 use alloy_primitives::{Address, KECCAK256_EMPTY, U256};
-use motet_types::{Account, StateView};
+use motet_types::StateView;
 
 /// Balances from here on are compared exactly: sums of a few could pass 2^256.
 const EXACT_ABOVE: U256 = U256::from_limbs([0, 0, 0, 1 << 48]);
@@ -43,6 +44,8 @@ pub(crate) enum Field {
     Code,
     Nonce,
     Balance,
+    /// Whether there is any.
+    Storage,
 }
 
 /// What the check must know about the transaction.
@@ -68,6 +71,11 @@ pub(crate) fn validate<V: StateView + ?Sized>(
 ) -> Result<Result<(), Conflict>, Stop> {
     // The sender's nonce was predicted, not read: the true one is compared below.
     db.account(terms.sender)?;
+    for (address, had) in &observations.storages {
+        if db.has_storage(*address)? != *had {
+            return Ok(Err(Conflict::Account(*address, Field::Storage)));
+        }
+    }
     for (address, account) in state.iter_mut() {
         let verdict = match db.ledger.entry(address) {
             Some(entry) => validate_account(*address, account, entry, terms, observations),
@@ -101,10 +109,7 @@ fn validate_account(
     let differs = |field| Err(Conflict::Account(address, field));
     let now = entry.account();
     let present = now.unwrap_or_default();
-    let seen = {
-        let original = account.original_info();
-        Account { balance: original.balance, nonce: original.nonce, code_hash: original.code_hash }
-    };
+    let seen = found(account);
     // An authority's refund depends on whether its account exists, empty or not (EIP-7702).
     let existence_matters = terms.empty_accounts_exist || observations.nonces.contains(&address);
     if existence_matters && account.is_loaded_as_not_existing() != now.is_none() {

@@ -12,11 +12,12 @@
 //!   transaction that never looked at them.
 
 mod code;
+mod collision;
 mod env;
 mod handler;
 mod observe;
 
-pub(crate) use code::{CodeCache, analyse};
+pub(crate) use code::{CodeCache, analyse, private_copy};
 pub(crate) use env::{block_env, cfg_env, code_bytes_max, tx_env};
 pub(crate) use observe::VmDb;
 pub(crate) use revm::bytecode::Bytecode;
@@ -27,14 +28,17 @@ pub(crate) use revm::primitives::hardfork::SpecId;
 pub(crate) use revm::state::{Account as VmAccount, AccountInfo, EvmState};
 
 use crate::stop::Stop;
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, Bytes, Log, U256};
 use handler::{FeeHandler, Shell};
-use motet_types::TxError;
+use motet_types::{Account, TxError};
 use revm::context::result::{EVMError, InvalidTransaction};
 use revm::context::{Context, ContextSetters, Evm, JournalTr};
 use revm::handler::instructions::EthInstructions;
 use revm::handler::{EthFrame, EthPrecompiles, Handler, SYSTEM_ADDRESS, SystemCallTx};
 use revm::interpreter::interpreter::EthInterpreter;
+
+/// Gas of a system call before Amsterdam. EIP-4788, EIP-7002.
+const SYSTEM_CALL_GAS: u64 = 30_000_000;
 
 /// revm's context over one of our databases.
 pub(crate) type VmContext<D> = Context<BlockEnv, TxEnv, CfgEnv, D>;
@@ -82,6 +86,17 @@ pub(crate) struct Vm<D: VmDb> {
 #[allow(unsafe_code)]
 unsafe impl<D: VmDb + Send> Send for Vm<D> {}
 
+impl Executed {
+    /// The logs, which a receipt takes over.
+    pub(crate) fn take_logs(&mut self) -> Vec<Log> {
+        match &mut self.result {
+            ExecutionResult::Success { logs, .. }
+            | ExecutionResult::Revert { logs, .. }
+            | ExecutionResult::Halt { logs, .. } => std::mem::take(logs),
+        }
+    }
+}
+
 impl<D: VmDb> Vm<D> {
     /// An EVM with the rules and the environment of a block.
     pub(crate) fn new(db: D, cfg: CfgEnv, block: BlockEnv) -> Self {
@@ -102,6 +117,13 @@ impl<D: VmDb> Vm<D> {
     /// Ends the EVM and gives the database back.
     pub(crate) fn into_db(self) -> D {
         self.shell.evm.ctx.journaled_state.database
+    }
+
+    /// Gives the next transaction a map to keep its accounts in, for the room that it has.
+    #[inline]
+    pub(crate) fn reuse(&mut self, mut room: EvmState) {
+        room.clear();
+        self.shell.evm.ctx.journaled_state.inner.state = room;
     }
 
     /// Runs one transaction.
@@ -126,7 +148,12 @@ impl<D: VmDb> Vm<D> {
     /// When a read stops it.
     pub(crate) fn system_call(&mut self, contract: Address, data: Bytes) -> Result<Executed, VmError> {
         self.shell.fee = U256::ZERO;
-        self.shell.evm.ctx.set_tx(TxEnv::new_system_tx_with_caller(SYSTEM_ADDRESS, contract, data));
+        let mut tx = TxEnv::new_system_tx_with_caller(SYSTEM_ADDRESS, contract, data);
+        if !self.shell.evm.ctx.cfg.spec.is_enabled_in(SpecId::AMSTERDAM) {
+            // revm adds Amsterdam's reservoir of state gas in every fork.
+            tx.gas_limit = SYSTEM_CALL_GAS;
+        }
+        self.shell.evm.ctx.set_tx(tx);
         let outcome = FeeHandler::<D>::new(FeePolicy::InJournal).run_system_call(&mut self.shell);
         let state = self.shell.evm.ctx.journaled_state.finalize();
         match outcome {
@@ -184,6 +211,16 @@ fn tx_error(invalid: InvalidTransaction) -> TxError {
         I::AuthorizationListInvalidFields => TxError::SetCodeCreateTransaction,
         other => TxError::Refused(other.to_string()),
     }
+}
+
+/// An account as the transaction found it.
+pub(crate) fn found(account: &mut VmAccount) -> Account {
+    if account.is_loaded_as_not_existing() {
+        return Account::default();
+    }
+    // The shared reference would clone it, and count references to its code.
+    let info = account.original_info_mut();
+    Account { balance: info.balance, nonce: info.nonce, code_hash: info.code_hash }
 }
 
 const _: () = {

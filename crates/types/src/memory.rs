@@ -127,4 +127,8 @@ impl StateView for MemoryState {
         };
         Ok(Read::Ready(value))
     }
+
+    fn has_storage(&self, address: Address) -> Result<bool, ViewError> {
+        Ok(self.accounts.get(&address).is_some_and(|account| !account.storage.is_empty()))
+    }
 }

@@ -114,6 +114,20 @@ pub trait StateView: Sync {
     /// When the view has no answer.
     fn read(&self, location: Location) -> Result<Read, ViewError>;
 
+    /// Whether any slot of an account of the parent state is not zero: for EIP-7610, by which no contract is
+    /// created where storage is.
+    ///
+    /// It is asked once per contract creation. The default, `false`, is right for every state in which an
+    /// account without code and nonce has no storage, as on all public chains since EIP-161. It never waits:
+    /// a view that would have to look far keeps the default.
+    ///
+    /// # Errors
+    /// When the view has no answer.
+    fn has_storage(&self, address: Address) -> Result<bool, ViewError> {
+        let _ = address;
+        Ok(false)
+    }
+
     /// Whether a pending read is complete; if not, `waker` is woken once it is.
     ///
     /// Views that never answer [`Read::Pending`] keep the default.
@@ -136,6 +150,10 @@ pub trait StateView: Sync {
 impl<V: StateView + ?Sized> StateView for &V {
     fn read(&self, location: Location) -> Result<Read, ViewError> {
         (**self).read(location)
+    }
+
+    fn has_storage(&self, address: Address) -> Result<bool, ViewError> {
+        (**self).has_storage(address)
     }
 
     fn poll_ticket(&self, ticket: Ticket, waker: &Waker) -> Poll<()> {

@@ -1,8 +1,8 @@
 //! The state after a block, as its child sees it.
 
 use super::ChainBlock;
-use alloy_primitives::B256;
 use alloy_primitives::map::B256Map;
+use alloy_primitives::{Address, B256};
 use motet_types::{Location, MemoryState, Read, StateView, Value, ViewError};
 use std::sync::Arc;
 
@@ -51,5 +51,9 @@ impl StateView for ParentView<'_> {
             // A chain that starts above zero knows the hashes that its first state was given.
             None => self.state.read(location),
         }
+    }
+
+    fn has_storage(&self, address: Address) -> Result<bool, ViewError> {
+        self.state.has_storage(address)
     }
 }

@@ -1,15 +1,15 @@
 //! Taking transactions into the ledger, in order.
 
-use super::Run;
+use super::{Ahead, Bench, Run};
 use crate::error::ExecError;
 use crate::error::InvalidBlock;
 use crate::in_order::{InOrder, journal_account};
-use crate::report::{Ran, Trace};
+use crate::report::Ran;
 use crate::scheduler::Event;
-use crate::speculate::{Observations, Source};
+use crate::speculate::Source;
 use crate::stop::Stop;
 use crate::validate::{Conflict, Terms, validate};
-use crate::vm::{Database, Executed};
+use crate::vm::{Database, Executed, found};
 use alloy_consensus::Transaction as _;
 use alloy_primitives::Address;
 use alloy_primitives::U256;
@@ -19,13 +19,13 @@ use std::ops::Range;
 
 impl<V: StateView + ?Sized> Run<'_, V> {
     /// Commits `range`. What does not hold is run again, here and in order.
-    pub(super) fn commit(&self, range: Range<u32>, in_order: bool, trace: &mut Trace) -> Result<Event, ExecError> {
+    pub(super) fn commit(&self, range: Range<u32>, in_order: bool, bench: &mut Bench) -> Result<Event, ExecError> {
         let mut order = self.order.lock();
         let (mut gas, mut wasted_gas, mut redone, mut suspects) = (0, 0, 0, Vec::new());
         for tx in range.clone().map(TxIndex) {
             let mut cell = self.cells[tx.pos()].lock();
             let (outcome, mismatch) = (cell.outcome.take(), cell.mismatch.take());
-            let written = std::mem::take(&mut cell.written);
+            let mut written = std::mem::take(&mut cell.written);
             drop(cell);
             order.admit(tx)?;
             if let Some(mismatch) = mismatch {
@@ -36,13 +36,12 @@ impl<V: StateView + ?Sized> Run<'_, V> {
                 Source::List(_) => None,
             };
             let (fits, conflict) = match outcome {
-                Some(outcome) if !in_order => {
-                    let (mut executed, observations) = *outcome;
-                    gas += executed.result.tx_gas_used();
-                    match self.settle_state(&mut order, tx, &mut executed, &observations)? {
-                        Ok(()) => (Some(executed), None),
+                Some(mut ahead) if !in_order => {
+                    gas += ahead.executed.result.tx_gas_used();
+                    match self.settle_state(&mut order, tx, &mut ahead)? {
+                        Ok(()) => (Some(ahead), None),
                         Err(conflict) => {
-                            wasted_gas += executed.result.tx_gas_used();
+                            wasted_gas += ahead.executed.result.tx_gas_used();
                             redone += 1;
                             (None, Some(conflict))
                         }
@@ -51,11 +50,13 @@ impl<V: StateView + ?Sized> Run<'_, V> {
                 _ => (None, None),
             };
             match fits {
-                Some(executed) => {
-                    if let Some(memory) = memory {
-                        memory.commit(Some(tx), &executed.state, &written, None);
+                Some(mut ahead) => {
+                    if memory.is_some() && !ahead.executed.fee.is_zero() {
+                        let mut fees = self.shared.fees.lock();
+                        *fees = fees.wrapping_add(ahead.executed.fee);
                     }
-                    order.commit(executed);
+                    order.commit(&mut ahead.executed, Some(ahead.bloom));
+                    self.spent[ahead.worker].lock().push(ahead);
                 }
                 None => {
                     let mut found = Vec::new();
@@ -64,19 +65,19 @@ impl<V: StateView + ?Sized> Run<'_, V> {
                     }
                     order.run_next_seen(|state| {
                         if let Some(memory) = memory {
-                            memory.commit(Some(tx), state, &written, Some(&mut found));
+                            memory.publish(tx, state, &mut written, &mut found);
                         }
                     })?;
                     self.doom(tx, &found);
                     suspects.extend(found.iter().map(|suspect| suspect.tx));
-                    trace.end(tx, Incarnation::default(), Ran::InOrder { conflict });
-                    trace.begin();
+                    bench.trace.end(tx, Incarnation::default(), Ran::InOrder { conflict });
+                    bench.trace.begin();
                 }
             }
             self.shared.committed.advance(tx);
         }
         drop(order);
-        trace.end_commit(range.clone());
+        bench.trace.end_commit(range.clone());
         suspects.retain(|tx| tx.0 >= range.end);
         Ok(Event::Committed { range, gas, wasted_gas, redone, suspects })
     }
@@ -86,9 +87,9 @@ impl<V: StateView + ?Sized> Run<'_, V> {
         &self,
         order: &mut InOrder<'_, V>,
         tx: TxIndex,
-        executed: &mut Executed,
-        observations: &Observations,
+        ahead: &mut Ahead,
     ) -> Result<Result<(), Conflict>, ExecError> {
+        let Ahead { executed, observations, .. } = ahead;
         if let Source::List(list) = &self.shared.source {
             // The list's entries were checked against every lower transaction: its values are the ledger's.
             let (before, after) = self.pay_fee(order, executed)?;
@@ -127,7 +128,7 @@ impl<V: StateView + ?Sized> Run<'_, V> {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(free) => free.insert(journal_account(order.db().basic(beneficiary).map_err(view_error)?)),
         };
-        let before = account.original_info().balance;
+        let before = found(account).balance;
         if let Some(balance) = account.info.balance.checked_add(executed.fee) {
             account.info.balance = balance;
         }

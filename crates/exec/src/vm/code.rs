@@ -45,6 +45,24 @@ impl CodeCache {
     }
 }
 
+/// The same code with a reference count of its own.
+///
+/// The EVM counts a reference up and down several times per call. Where two workers do that to one count, its cache
+/// line goes back and forth between them: each keeps a copy for a block.
+pub(crate) fn private_copy(code: &Bytecode) -> Bytecode {
+    match code.legacy_jump_table() {
+        Some(table) if !code.is_empty() => {
+            // SAFETY: these are the parts of an analysed code.
+            #[allow(unsafe_code)]
+            unsafe {
+                Bytecode::new_analyzed(code.bytecode().clone(), code.len(), table.clone())
+            }
+        }
+        Some(_) => Bytecode::new_legacy(Bytes::new()),
+        None => code.eip7702_address().map_or_else(|| code.clone(), Bytecode::new_eip7702),
+    }
+}
+
 /// Code as the EVM runs it. Bytes that look like a broken EIP-7702 designator run as legacy code, in
 /// which 0xef is an undefined instruction.
 pub(crate) fn analyse(code: Bytes) -> Bytecode {

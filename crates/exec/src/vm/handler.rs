@@ -1,18 +1,22 @@
 //! revm's transaction handler with two changes: who pays the beneficiary, and telling the database what
 //! was compared.
 
+use super::collision;
 use super::observe::{self, VmDb};
 use super::{FeePolicy, Inner, SpecId, VmContext};
 use crate::stop::Stop;
-use alloy_primitives::U256;
+use alloy_primitives::{Address, U256};
 use revm::context::result::{EVMError, HaltReason, InvalidTransaction};
 use revm::context::{ContextTr, FrameStack};
 use revm::context_interface::{Block as _, Transaction as _};
 use revm::handler::evm::{ContextDbError, FrameInitResult};
 use revm::handler::instructions::EthInstructions;
-use revm::handler::{EthFrame, EthPrecompiles, EvmTr, FrameInitOrResult, FrameResult, FrameTr, Handler, pre_execution};
+use revm::handler::{
+    EthFrame, EthPrecompiles, EvmTr, FrameInitOrResult, FrameResult, FrameTr, Handler, ItemOrResult, pre_execution,
+};
 use revm::interpreter::InitialAndFloorGas;
 use revm::interpreter::interpreter::EthInterpreter;
+use revm::interpreter::interpreter_action::FrameInit;
 use std::marker::PhantomData;
 
 /// revm's EVM with a place for the fee, and a look at every frame before it starts.
@@ -48,7 +52,10 @@ impl<D: VmDb> EvmTr for Shell<D> {
         if D::OBSERVES {
             observe::frame(&mut self.evm.ctx, &input.frame_input)?;
         }
-        self.evm.frame_init(input)
+        match collision::with_storage(&mut self.evm.ctx, &input)? {
+            None => self.evm.frame_init(input),
+            Some(address) => self.collide(address, input),
+        }
     }
 
     #[inline]
@@ -62,6 +69,22 @@ impl<D: VmDb> EvmTr for Shell<D> {
         result: FrameResult,
     ) -> Result<Option<FrameResult>, ContextDbError<Self::Context>> {
         self.evm.frame_return_result(result)
+    }
+}
+
+impl<D: VmDb> Shell<D> {
+    /// Creates a contract where storage is, which fails as where a nonce is: that is the collision that revm knows.
+    fn collide(
+        &mut self,
+        address: Address,
+        input: FrameInit,
+    ) -> Result<FrameInitResult<'_, EthFrame>, ContextDbError<VmContext<D>>> {
+        collision::set_nonce(&mut self.evm.ctx, address, 1);
+        if let ItemOrResult::Result(result) = self.evm.frame_init(input)? {
+            collision::set_nonce(&mut self.evm.ctx, address, 0);
+            return Ok(ItemOrResult::Result(result));
+        }
+        unreachable!("no frame starts at {address}, which has a nonce")
     }
 }
 

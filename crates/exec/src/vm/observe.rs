@@ -27,6 +27,9 @@ pub(crate) trait VmDb: Database<Error = Stop> {
     /// Whether the notes below are wanted. When `false` they are never called and cost nothing.
     const OBSERVES: bool;
 
+    /// Whether an account has storage, as transactions below left it. EIP-7610.
+    fn has_storage(&mut self, address: Address) -> Result<bool, Stop>;
+
     /// The exact balance is about to be observed.
     fn balance_observed(&mut self, address: Address, start: Option<U256>) {
         let _ = (address, start);

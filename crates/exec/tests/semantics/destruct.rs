@@ -217,24 +217,3 @@ fn a_contract_that_inherits_from_itself() {
         assert_eq!(done.balance(contract(1)), U256::from(if burnt { 1 } else { 56 }));
     }
 }
-
-/// revm lets a contract be created where storage is left over; EIP-7610 forbids it, and no such account is
-/// reachable. Whoever executes it must forget the storage.
-#[test]
-fn a_contract_created_over_left_over_storage_has_none_of_it() {
-    for fork in [Fork::Petersburg, Fork::Shanghai, Fork::Cancun, Fork::Amsterdam] {
-        let init = deployer(Code::new(), &reborn(eoa(DAVE)));
-        let target = phoenix(&init);
-        let mut case = Case::new("left-over storage", fork);
-        // A list has no word for the slot that is wiped without being named.
-        case.own_list = false;
-        case.fund(eoa(DAVE), 1);
-        case.place(contract(1), &Code::new().create2(&init, 5, 0).store_at_arg());
-        case.state.insert_account(target, U256::ONE, 0, Default::default(), [(U256::from(9), U256::from(4))]);
-        case.send(eoa(ALICE), Tx::call(contract(1)).arg(1));
-        case.send(eoa(BOB), Tx::call(target).arg(2));
-        case.send(eoa(CAROL), Tx::call(target).arg(0));
-        let done = check(&case).expect("valid");
-        assert_eq!((done.slot(target, 1), done.slot(target, 7)), (U256::from(100), U256::ONE), "{fork}");
-    }
-}

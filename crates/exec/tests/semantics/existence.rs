@@ -1,7 +1,7 @@
 //! Existence and emptiness of accounts. EIP-161.
 
 use crate::support::{Authorized, BENEFICIARY, Case, Code, Tx, check, contract, deployer, eoa, op};
-use alloy_primitives::{Address, KECCAK256_EMPTY, U256};
+use alloy_primitives::{Address, Bytes, KECCAK256_EMPTY, U256};
 use motet_types::{Fork, Lifecycle};
 
 const ALICE: u8 = 1;
@@ -263,6 +263,32 @@ fn a_create_collides_with_code_that_a_lower_transaction_deployed() {
             assert_eq!(done.slot(contract(1), 2), U256::ZERO, "{fork}: code or nonce collides");
             assert_eq!(done.slot(contract(1), 3), U256::ZERO);
             assert_eq!((done.nonce(created), done.nonce(contract(1))), (1, 4));
+        }
+    }
+}
+
+#[test]
+fn a_create_collides_with_storage_unless_a_lower_transaction_deleted_the_account() {
+    for fork in AFTER_EIP161 {
+        for (balance, touched_below) in [(0u64, false), (0, true), (1, false), (1, true)] {
+            let mut case = Case::new("create over storage", fork);
+            // A list without events does not tell that an account is gone.
+            case.own_list = false;
+            let created = eoa(BOB).create(0);
+            let slot = (U256::from(1), U256::from(7));
+            case.state.insert_account(created, U256::from(balance), 0, Bytes::new(), [slot]);
+            if touched_below {
+                case.send(eoa(ALICE), Tx::call(created));
+            }
+            case.send(
+                eoa(BOB),
+                Tx::create(deployer(Code::new().load(1).store(2), &Code::new().load(1).store_at_arg())),
+            );
+            case.send(eoa(CAROL), Tx::call(created).arg(3));
+            let done = check(&case).expect("valid");
+            let deleted = balance == 0 && touched_below;
+            assert_eq!(done.nonce(created), u64::from(deleted), "{fork}: {balance} wei, touched: {touched_below}");
+            assert_eq!(done.nonce(eoa(BOB)), 1);
         }
     }
 }

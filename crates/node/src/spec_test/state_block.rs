@@ -68,6 +68,10 @@ impl StateView for EnvView<'_> {
             other => self.state.read(other),
         }
     }
+
+    fn has_storage(&self, address: Address) -> Result<bool, ViewError> {
+        self.state.has_storage(address)
+    }
 }
 
 impl EnvView<'_> {
