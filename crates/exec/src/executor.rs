@@ -162,7 +162,7 @@ pub struct Report {
     pub path: Engine,
     /// Why, where it is not the one that was asked for, or [`Engine::Auto`] chose.
     pub fallback_reason: Option<&'static str>,
-    /// Workers that could take part.
+    /// Workers that took part: not more than transactions, and one where the system gave no threads.
     pub workers: usize,
     /// Executions of transactions, wasted ones included.
     pub executions: u64,
@@ -369,7 +369,7 @@ impl BlockExecutor {
         let report = Report {
             path: if list.is_some() { Engine::Listed } else { Engine::Optimistic },
             fallback_reason: None,
-            workers: self.config.workers.max(1),
+            workers: log.workers,
             executions: log.counts.executions,
             aborts: log.counts.aborts,
             suspensions: log.counts.suspensions,

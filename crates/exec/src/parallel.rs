@@ -89,6 +89,8 @@ pub(crate) struct Plan<'a> {
 /// What a parallel execution has to say about itself.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
+    /// Workers that took part.
+    pub(crate) workers: usize,
     pub(crate) counts: Counts,
     pub(crate) trace: Vec<TraceEvent>,
 }
@@ -239,15 +241,19 @@ pub(crate) fn run<'a, V: StateView + ?Sized>(
             }
         }
     }
-    match plan.schedule {
+    let workers = match plan.schedule {
         Schedule::Threads => pool.scope(plan.workers.min(tx_count.max(1)), |worker| run.work(worker)),
         Schedule::Seeded(seed) => {
             let mut dice = Dice(seed);
             run.work_driven(plan.workers, |bound| dice.below(bound));
+            plan.workers
         }
-        Schedule::Driven(choose) => run.work_driven(plan.workers, choose),
-    }
-    run.finish()
+        Schedule::Driven(choose) => {
+            run.work_driven(plan.workers, choose);
+            plan.workers
+        }
+    };
+    run.finish(workers)
 }
 
 /// The order of first starts: heavy transactions first where weights say so, else as in the block.
@@ -490,7 +496,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         self.desk.halt();
     }
 
-    fn finish(self) -> (Result<InOrder<'a, V>, ExecError>, Log) {
+    fn finish(self, workers: usize) -> (Result<InOrder<'a, V>, ExecError>, Log) {
         // Suspended transactions of an abandoned block end here, before anything they borrow.
         for cell in self.cells {
             drop(cell.into_inner().fiber);
@@ -502,7 +508,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             }
         }
         drop(stacks);
-        let log = Log { counts: self.desk.counts(), trace: self.trace.into_inner() };
+        let log = Log { workers, counts: self.desk.counts(), trace: self.trace.into_inner() };
         let result = match self.error.into_inner() {
             Some(error) => Err(error),
             None => Ok(self.order.into_inner()),

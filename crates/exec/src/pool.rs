@@ -1,7 +1,7 @@
 //! Worker threads that live as long as the executor.
 
 use rayon::ThreadPool;
-#[cfg(not(feature = "shuttle"))]
+#[cfg(not(any(feature = "shuttle", tsan)))]
 use rayon::ThreadPoolBuilder;
 use std::sync::OnceLock;
 
@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 #[derive(Debug)]
 pub(crate) struct Pool {
     workers: usize,
-    #[cfg_attr(feature = "shuttle", allow(dead_code))]
+    #[cfg_attr(any(feature = "shuttle", tsan), allow(dead_code))]
     threads: OnceLock<Option<ThreadPool>>,
 }
 
@@ -19,24 +19,39 @@ impl Pool {
         Self { workers: workers.max(1), threads: OnceLock::new() }
     }
 
-    /// Runs `work(0)` here and `work(1..workers)` on the pool, and returns when all have returned. A panic
-    /// in any of them goes on here, after the others have returned.
-    pub(crate) fn scope(&self, workers: usize, work: impl Fn(usize) + Sync) {
+    /// Runs `work(0)` here and `work(1..workers)` on the pool, and returns when all have returned, with the number of
+    /// workers that there were: one where the system gives no threads. A panic in any of them goes on here, after
+    /// the others have returned.
+    pub(crate) fn scope(&self, workers: usize, work: impl Fn(usize) + Sync) -> usize {
         let workers = workers.clamp(1, self.workers);
         #[cfg(feature = "shuttle")]
-        return shuttle::thread::scope(|scope| {
+        shuttle::thread::scope(|scope| {
             for worker in 1..workers {
                 let work = &work;
                 scope.spawn(move || work(worker));
             }
             work(0);
         });
-        #[cfg(not(feature = "shuttle"))]
-        self.scope_on_threads(workers, work);
+        // Threads whose start and end ThreadSanitizer sees: rayon's are ordered by what it does not model.
+        #[cfg(tsan)]
+        std::thread::scope(|scope| {
+            let work = &work;
+            let others: Vec<_> = (1..workers).map(|worker| scope.spawn(move || work(worker))).collect();
+            work(0);
+            for other in others {
+                if let Err(panic) = other.join() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        });
+        #[cfg(any(feature = "shuttle", tsan))]
+        return workers;
+        #[cfg(not(any(feature = "shuttle", tsan)))]
+        self.scope_on_threads(workers, work)
     }
 
-    #[cfg(not(feature = "shuttle"))]
-    fn scope_on_threads(&self, workers: usize, work: impl Fn(usize) + Sync) {
+    #[cfg(not(any(feature = "shuttle", tsan)))]
+    fn scope_on_threads(&self, workers: usize, work: impl Fn(usize) + Sync) -> usize {
         let threads = self.threads.get_or_init(|| {
             ThreadPoolBuilder::new()
                 .num_threads(self.workers - 1)
@@ -46,15 +61,21 @@ impl Pool {
                 .filter(|_| self.workers > 1)
         });
         match threads {
-            Some(pool) if workers > 1 => pool.in_place_scope(|scope| {
-                for worker in 1..workers {
-                    let work = &work;
-                    scope.spawn(move |_| work(worker));
-                }
-                work(0);
-            }),
+            Some(pool) if workers > 1 => {
+                pool.in_place_scope(|scope| {
+                    for worker in 1..workers {
+                        let work = &work;
+                        scope.spawn(move |_| work(worker));
+                    }
+                    work(0);
+                });
+                workers
+            }
             // One worker does everything that many would.
-            _ => work(0),
+            _ => {
+                work(0);
+                1
+            }
         }
     }
 }

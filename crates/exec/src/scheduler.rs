@@ -163,9 +163,9 @@ struct Regret {
 /// Transactions of a stretch.
 const STRETCH: u32 = 16;
 /// Trouble that a stretch may have: an abort counts as two, a suspension as one.
-const TROUBLE_MAX: u32 = 16;
+const TROUBLE_MAX: u32 = 10;
 /// The first pause, in transactions.
-const PAUSE: u32 = 32;
+const PAUSE: u32 = 64;
 
 impl Regret {
     fn new() -> Self {

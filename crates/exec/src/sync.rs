@@ -1,13 +1,17 @@
 //! The synchronisation primitives of this crate: the standard library's, or a model checker's (features
-//! `shuttle` and `loom`), so that the checker runs the production code.
+//! `shuttle` and `loom`), or ones that ThreadSanitizer sees all of, so that the checker runs the production code.
 //!
 //! Locks do not poison here: a worker that panics is caught at its root, releases its peers and the panic
 //! goes on (see `pool`), so no one reads what it left half done.
 
 #[cfg(feature = "shuttle")]
 use shuttle::sync as imp;
-#[cfg(not(feature = "shuttle"))]
+#[cfg(not(any(feature = "shuttle", tsan)))]
 use std::sync as imp;
+#[cfg(tsan)]
+use visible as imp;
+#[cfg(tsan)]
+mod visible;
 
 pub(crate) use imp::atomic::{AtomicBool, AtomicU32, Ordering};
 pub(crate) use imp::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};

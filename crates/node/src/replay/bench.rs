@@ -171,8 +171,17 @@ impl Bench {
             let _ = executor.execute(Engine::Sequential, &plain, &block.state, None);
         }
         let mut series: Vec<Series<'_>> =
-            self.pairs().map(|(engine, executor)| Series::new(engine, executor)).collect();
+            self.pairs().enumerate().map(|(place, (engine, executor))| Series::new(place, engine, executor)).collect();
         for round in 1..=self.repeat {
+            // Who runs after whom changes as well: a run on many threads leaves caches and heap to the next.
+            if round == self.repeat {
+                // The schedule that is kept is that of the last column.
+                series.sort_by_key(|series| series.place);
+            } else if round % 2 == 0 {
+                series.reverse();
+            } else if round > 1 {
+                series.rotate_left(1);
+            }
             for series in series.iter_mut().filter(|series| series.difference.is_none()) {
                 let own_list = block.block.access_list.is_some() && block.rules.is_active(Fork::Amsterdam);
                 let needs_record = series.engine == Engine::Listed && !own_list;
@@ -213,6 +222,8 @@ impl Bench {
 /// The runs of one engine at one number of workers. It ends early at the first difference.
 #[derive(Debug)]
 struct Series<'a> {
+    /// Among the columns of the report.
+    place: usize,
     engine: Engine,
     executor: &'a BlockExecutor,
     samples: Vec<Sample>,
@@ -231,8 +242,8 @@ struct Timed {
 }
 
 impl<'a> Series<'a> {
-    fn new(engine: Engine, executor: &'a BlockExecutor) -> Self {
-        Self { engine, executor, samples: Vec::new(), difference: None, checks: None }
+    fn new(place: usize, engine: Engine, executor: &'a BlockExecutor) -> Self {
+        Self { place, engine, executor, samples: Vec::new(), difference: None, checks: None }
     }
 
     fn execute(&self, block: &ReplayBlock, input: &BlockInput<'_>) -> Timed {
