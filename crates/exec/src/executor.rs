@@ -358,8 +358,7 @@ impl BlockExecutor {
         {
             return Err(InvalidBlock::List(Box::new(mismatch)).into());
         }
-        let (order, log) = parallel::run(input, plan, &shared, order, &self.pool, &self.stacks);
-        let outcome = order.and_then(InOrder::close);
+        let (outcome, log) = parallel::run(input, plan, &shared, order, &self.pool, &self.stacks);
         if let Source::Memory(memory) = shared.source
             && let Some(memory) = memory.emptied()
         {

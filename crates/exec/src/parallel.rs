@@ -32,7 +32,7 @@ use alloy_consensus::Transaction as _;
 use alloy_primitives::Bloom;
 use corosensei::stack::DefaultStack;
 use desk::Desk;
-use motet_types::{Fork, Incarnation, Location, StateView, TxIndex};
+use motet_types::{BlockOutcome, Fork, Incarnation, Location, StateView, TxIndex};
 use seeded::Dice;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -153,7 +153,9 @@ struct Run<'a, V: StateView + ?Sized> {
     shared: &'a Shared<'a, V>,
     desk: Arc<Desk>,
     cells: Vec<Mutex<Cell<'a>>>,
-    order: Mutex<InOrder<'a, V>>,
+    /// The block so far; `None` once it is closed.
+    order: Mutex<Option<InOrder<'a, V>>>,
+    outcome: Mutex<Option<Result<BlockOutcome, ExecError>>>,
     error: Mutex<Option<ExecError>>,
     /// Idle fibers of this block, and how many there are in all.
     fibers: Mutex<Vec<Fiber<'a, Attempt>>>,
@@ -203,7 +205,7 @@ const ROOMS_MAX: usize = 64;
 /// Room that is kept: emptying and going through a map takes time by its room.
 const ROOM_ACCOUNTS_MAX: usize = 256;
 
-/// Executes the transactions of an opened block and gives it back with all of them committed.
+/// Executes the transactions of an opened block, and closes it.
 ///
 /// # Errors
 /// The error that sequential execution would report; for a listed run, also the first mismatch.
@@ -214,7 +216,7 @@ pub(crate) fn run<'a, V: StateView + ?Sized>(
     order: InOrder<'a, V>,
     pool: &Pool,
     stacks: &'a Mutex<Vec<DefaultStack>>,
-) -> (Result<InOrder<'a, V>, ExecError>, Log) {
+) -> (Result<BlockOutcome, ExecError>, Log) {
     let tx_count = input.block.tx_count();
     let run = Run {
         input,
@@ -224,7 +226,8 @@ pub(crate) fn run<'a, V: StateView + ?Sized>(
         shared,
         desk: Arc::new(Desk::new(Scheduler::new(tx_count, start_order(&plan, tx_count), plan.limits))),
         cells: (0..tx_count).map(|_| Mutex::new(Cell::default())).collect(),
-        order: Mutex::new(order),
+        order: Mutex::new(Some(order)),
+        outcome: Mutex::new(None),
         error: Mutex::new(None),
         fibers: Mutex::new(Vec::new()),
         fiber_count: AtomicU32::new(0),
@@ -315,7 +318,19 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                 Task::Done => break,
             };
         }
+        self.close();
         self.trace.lock().extend(bench.trace.into_events());
+    }
+
+    /// Closes the block once its transactions are in. The worker that is told first does it, while the others wake up
+    /// and leave.
+    fn close(&self) {
+        let complete = |order: &mut InOrder<'a, V>| order.committed() == self.input.block.tx_count();
+        let order = self.order.lock().take_if(complete);
+        if let Some(order) = order {
+            let outcome = order.close();
+            *self.outcome.lock() = Some(outcome);
+        }
     }
 
     /// Makes ready for another incarnation, and says why the one before does not hold.
@@ -496,7 +511,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         self.desk.halt();
     }
 
-    fn finish(self, workers: usize) -> (Result<InOrder<'a, V>, ExecError>, Log) {
+    fn finish(self, workers: usize) -> (Result<BlockOutcome, ExecError>, Log) {
         // Suspended transactions of an abandoned block end here, before anything they borrow.
         for cell in self.cells {
             drop(cell.into_inner().fiber);
@@ -509,9 +524,10 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         }
         drop(stacks);
         let log = Log { workers, counts: self.desk.counts(), trace: self.trace.into_inner() };
-        let result = match self.error.into_inner() {
-            Some(error) => Err(error),
-            None => Ok(self.order.into_inner()),
+        let result = match (self.error.into_inner(), self.outcome.into_inner()) {
+            (Some(error), _) => Err(error),
+            (None, Some(outcome)) => outcome,
+            (None, None) => unreachable!("every block ends with an error or is closed"),
         };
         (result, log)
     }

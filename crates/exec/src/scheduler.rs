@@ -163,7 +163,7 @@ struct Regret {
 /// Transactions of a stretch.
 const STRETCH: u32 = 16;
 /// Trouble that a stretch may have: an abort counts as two, a suspension as one.
-const TROUBLE_MAX: u32 = 10;
+const TROUBLE_MAX: u32 = 8;
 /// The first pause, in transactions.
 const PAUSE: u32 = 64;
 

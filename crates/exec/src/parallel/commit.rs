@@ -20,7 +20,8 @@ use std::ops::Range;
 impl<V: StateView + ?Sized> Run<'_, V> {
     /// Commits `range`. What does not hold is run again, here and in order.
     pub(super) fn commit(&self, range: Range<u32>, in_order: bool, bench: &mut Bench) -> Result<Event, ExecError> {
-        let mut order = self.order.lock();
+        let mut held = self.order.lock();
+        let Some(order) = held.as_mut() else { unreachable!("transactions {range:?} come after the end") };
         let (mut gas, mut wasted_gas, mut redone, mut suspects) = (0, 0, 0, Vec::new());
         for tx in range.clone().map(TxIndex) {
             let mut cell = self.cells[tx.pos()].lock();
@@ -38,7 +39,7 @@ impl<V: StateView + ?Sized> Run<'_, V> {
             let (fits, conflict) = match outcome {
                 Some(mut ahead) if !in_order => {
                     gas += ahead.executed.result.tx_gas_used();
-                    match self.settle_state(&mut order, tx, &mut ahead)? {
+                    match self.settle_state(order, tx, &mut ahead)? {
                         Ok(()) => (Some(ahead), None),
                         Err(conflict) => {
                             wasted_gas += ahead.executed.result.tx_gas_used();
@@ -76,7 +77,7 @@ impl<V: StateView + ?Sized> Run<'_, V> {
             }
             self.shared.committed.advance(tx);
         }
-        drop(order);
+        drop(held);
         bench.trace.end_commit(range.clone());
         suspects.retain(|tx| tx.0 >= range.end);
         Ok(Event::Committed { range, gas, wasted_gas, redone, suspects })

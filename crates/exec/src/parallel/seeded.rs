@@ -60,6 +60,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                 Told::Nothing => {}
             }
         }
+        self.close();
         let events = benches.into_iter().flat_map(|bench| bench.trace.into_events());
         self.trace.lock().extend(events);
     }
