@@ -39,3 +39,4 @@ pub use executor::{BlockExecutor, BlockInput, CommitSink, Engine, Execution, Exe
 pub use listed::{ListField, ListMismatch};
 pub use parallel::{Hints, Schedule, Suspension};
 pub use report::{AbortedBy, ConflictAt, TraceEvent, TraceWhat};
+pub use vm::{LeanOutcome, lean};

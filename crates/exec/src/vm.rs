@@ -15,10 +15,12 @@ mod code;
 mod collision;
 mod env;
 mod handler;
+mod lean;
 mod observe;
 
 pub(crate) use code::{CodeCache, analyse, private_copy};
 pub(crate) use env::{block_env, cfg_env, code_bytes_max, tx_env};
+pub use lean::{LeanOutcome, lean};
 pub(crate) use observe::VmDb;
 pub(crate) use revm::bytecode::Bytecode;
 pub(crate) use revm::context::result::ExecutionResult;

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::bench::BenchArgs;
 use crate::demo::DemoArgs;
 use crate::fetch::FetchArgs;
 use crate::generate::GenerateArgs;
@@ -22,6 +23,7 @@ pub(crate) enum Command {
     // The help of a command is the doc of its arguments.
     Demo(DemoArgs),
     Replay(ReplayArgs),
+    Bench(BenchArgs),
     Generate(GenerateArgs),
     Fetch(FetchArgs),
     SpecTest(SpecTestArgs),

@@ -6,6 +6,7 @@
 //! What always holds: the clock, the environment and the terminal are looked at here and handed down as
 //! values; input never makes it panic.
 
+mod bench;
 mod checks;
 mod cli;
 mod clock;
@@ -35,6 +36,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Some(Command::Replay(args)) => replay::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::SpecTest(args)) => spec_test::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),

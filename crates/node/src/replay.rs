@@ -12,7 +12,7 @@
 pub(crate) mod bench;
 mod findings;
 mod line;
-mod load;
+pub(crate) mod load;
 pub(crate) mod table;
 
 use crate::style::Style;

@@ -270,7 +270,7 @@ impl<'a> Series<'a> {
 }
 
 /// What executes: the block under the terms that its file allows.
-fn input_of(block: &ReplayBlock) -> BlockInput<'_> {
+pub(crate) fn input_of(block: &ReplayBlock) -> BlockInput<'_> {
     let system_calls = if block.lenient_system_calls { SystemCalls::SkipAbsent } else { SystemCalls::Strict };
     BlockInput { system_calls, ..BlockInput::new(&block.block, &block.rules) }
 }

@@ -11,7 +11,7 @@ pub(super) const BATCH_FILES_MAX: usize = 32;
 /// Loads files and recovers their senders, each file on one thread, as many at once as there are cores. The
 /// answers are in the order of the files. All threads have ended when it returns: nothing disturbs the timing
 /// that follows.
-pub(super) fn load_batch(files: &[PathBuf]) -> Vec<Result<ReplayBlock, BlockFileError>> {
+pub(crate) fn load_batch(files: &[PathBuf]) -> Vec<Result<ReplayBlock, BlockFileError>> {
     let threads = available_parallelism().map_or(1, usize::from).min(files.len());
     let load_share = |thread: usize| -> Vec<(usize, Result<ReplayBlock, BlockFileError>)> {
         let share = files.iter().enumerate().skip(thread).step_by(threads.max(1));

@@ -1,0 +1,131 @@
+//! Who runs: the plain loop, or an engine with a number of workers.
+
+use crate::clock;
+use crate::difference::{Difference, first_difference};
+use alloy_consensus::proofs::calculate_receipt_root;
+use alloy_eip7928::BlockAccessList;
+use alloy_rlp::Decodable;
+use motet_exec::{BlockExecutor, BlockInput, Engine, ExecutorConfig, Report, lean};
+use motet_types::{BlockOutcome, BlockRecord, StateView};
+use std::hint::black_box;
+use std::time::Duration;
+
+/// Somebody who executes blocks.
+#[derive(Debug)]
+pub(super) struct Contender {
+    pub(super) name: String,
+    /// `None`: the plain loop.
+    pub(super) engine: Option<Engine>,
+    pub(super) workers: usize,
+    /// Whether it keeps what it learned from the blocks before.
+    pub(super) warm: bool,
+    executor: BlockExecutor,
+}
+
+/// One execution between two looks at the clocks.
+#[derive(Debug)]
+pub(super) struct Timed {
+    pub(super) wall: Duration,
+    pub(super) cpu: Duration,
+    /// `None` for the plain loop.
+    pub(super) report: Option<Report>,
+    /// How the outcome differs from the sequential one.
+    pub(super) difference: Option<Difference>,
+}
+
+/// What is given to everybody who executes a block.
+#[derive(Debug)]
+pub(super) struct Given<'a, V> {
+    pub(super) input: BlockInput<'a>,
+    pub(super) state: &'a V,
+    /// The sequential outcome.
+    pub(super) reference: &'a BlockOutcome,
+    /// Its access list in RLP, as it would come with the block.
+    pub(super) list: &'a [u8],
+}
+
+impl Contender {
+    pub(super) fn lean() -> Self {
+        Self::new("lean".to_owned(), None, 1, false)
+    }
+
+    pub(super) fn engine(engine: Engine, workers: usize, warm: bool) -> Self {
+        let warmth = if warm { ", warm" } else { "" };
+        let name = match engine {
+            Engine::Sequential => format!("{engine}{warmth}"),
+            _ => format!("{engine} {workers}{warmth}"),
+        };
+        Self::new(name, Some(engine), workers, warm)
+    }
+
+    fn new(name: String, engine: Option<Engine>, workers: usize, warm: bool) -> Self {
+        let executor =
+            BlockExecutor::new(ExecutorConfig { workers, clock: clock::now_ns, ..ExecutorConfig::default() });
+        Self { name, engine, workers, warm, executor }
+    }
+
+    /// Forgets everything.
+    pub(super) fn forget(&mut self) {
+        self.executor.forget();
+    }
+
+    /// Executes a block once.
+    pub(super) fn run<V: StateView>(&self, given: &Given<'_, V>) -> Timed {
+        if !self.warm {
+            self.executor.forget();
+        }
+        match self.engine {
+            None => plain_loop(given),
+            Some(engine) => self.run_engine(engine, given),
+        }
+    }
+
+    fn run_engine<V: StateView>(&self, engine: Engine, given: &Given<'_, V>) -> Timed {
+        // Before Amsterdam a list alone does not say what was wiped: those events come with it.
+        let mut record = BlockRecord { list: Vec::new(), ..given.reference.record.clone() };
+        let (cpu, started) = (clock::cpu_time(), clock::now_ns());
+        let mut input = given.input;
+        let decoded = (engine == Engine::Listed).then(|| BlockAccessList::decode(&mut &*given.list));
+        if let Some(decoded) = decoded {
+            record.list = decoded.unwrap_or_default();
+            input = input.with_record(&record);
+        }
+        let result = self.executor.execute(engine, &input, given.state, None);
+        let root = result.as_ref().ok().map(|execution| execution.outcome.receipts_root());
+        black_box(root);
+        let wall = Duration::from_nanos(clock::now_ns().saturating_sub(started));
+        let cpu = clock::cpu_time().saturating_sub(cpu);
+        let (difference, report) = match result {
+            Ok(execution) => (first_difference(given.reference, &execution.outcome), Some(execution.report)),
+            Err(error) => (Some(error_difference(&error.to_string())), None),
+        };
+        Timed { wall, cpu, report, difference }
+    }
+}
+
+fn plain_loop<V: StateView>(given: &Given<'_, V>) -> Timed {
+    let (cpu, started) = (clock::cpu_time(), clock::now_ns());
+    let result = lean(&given.input, given.state);
+    let root = result.as_ref().ok().map(|outcome| calculate_receipt_root(&outcome.receipts));
+    black_box(root);
+    let wall = Duration::from_nanos(clock::now_ns().saturating_sub(started));
+    let cpu = clock::cpu_time().saturating_sub(cpu);
+    let difference = match result {
+        Ok(outcome) => {
+            let same =
+                (&outcome.receipts, outcome.logs_bloom) == (&given.reference.receipts, given.reference.logs_bloom);
+            (!same).then(|| error_difference("other receipts than the sequential engine's"))
+        }
+        Err(error) => Some(error_difference(&error.to_string())),
+    };
+    Timed { wall, cpu, report: None, difference }
+}
+
+fn error_difference(found: &str) -> Difference {
+    Difference {
+        tx: None,
+        field: "outcome".to_owned(),
+        expected: "the sequential one".to_owned(),
+        found: found.to_owned(),
+    }
+}
