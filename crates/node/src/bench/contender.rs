@@ -15,10 +15,9 @@ use std::time::Duration;
 pub(super) struct Contender {
     pub(super) name: String,
     /// `None`: the plain loop.
-    pub(super) engine: Option<Engine>,
-    pub(super) workers: usize,
+    engine: Option<Engine>,
     /// Whether it keeps what it learned from the blocks before.
-    pub(super) warm: bool,
+    warm: bool,
     executor: BlockExecutor,
 }
 
@@ -61,7 +60,7 @@ impl Contender {
     fn new(name: String, engine: Option<Engine>, workers: usize, warm: bool) -> Self {
         let executor =
             BlockExecutor::new(ExecutorConfig { workers, clock: clock::now_ns, ..ExecutorConfig::default() });
-        Self { name, engine, workers, warm, executor }
+        Self { name, engine, warm, executor }
     }
 
     /// Forgets everything.

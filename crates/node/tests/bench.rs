@@ -1,0 +1,64 @@
+//! The binary's `bench exec`, on generated blocks.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn motet(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_motet")).args(args).output().expect("the binary starts")
+}
+
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench").join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("the folder is made");
+    folder
+}
+
+#[test]
+fn bench_measures_every_contender_on_every_block() {
+    let folder = folder("all");
+    let blocks = folder.join("blocks");
+    let (blocks, json, html) = (blocks.to_str().expect("utf-8"), folder.join("b.json"), folder.join("b.html"));
+    let generated = motet(&["generate", "--blocks", "2", "--txs", "40", "--out", blocks]);
+    assert!(generated.status.success(), "{generated:?}");
+    let (json, html) = (json.to_str().expect("utf-8"), html.to_str().expect("utf-8"));
+    let output = motet(&["bench", "exec", blocks, "--workers", "1,2", "--runs", "3", "--json", json, "--html", html]);
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&std::fs::read(json).expect("written")).expect("JSON");
+    assert_eq!(report["schema"], "motet-bench/1");
+    assert_eq!(report["runs"], 3);
+    let contenders = ["lean", "sequential", "optimistic 1", "optimistic 2", "listed 1", "listed 2", "auto 1", "auto 2"];
+    for block in report["blocks"].as_array().expect("blocks") {
+        let results = block["results"].as_array().expect("results");
+        // Cold and, but for the plain loop, warm.
+        assert_eq!(results.len(), 2 * contenders.len() - 1);
+        for (result, contender) in results.iter().zip(contenders) {
+            assert_eq!(result["contender"], contender);
+            assert!(result["wall_us"].as_f64().is_some_and(|wall| wall > 0.0), "{result}");
+        }
+        let lean = &results[0];
+        assert_eq!(lean["ratio"], 1.0);
+        assert!(lean["executions"].is_null());
+    }
+    assert_eq!(report["blocks"].as_array().map(Vec::len), Some(2));
+    assert!(std::fs::read_to_string(html).expect("written").ends_with("</html>\n"));
+    let text = String::from_utf8(output.stdout).expect("utf-8");
+    assert!(text.contains("geo-mean") && text.contains("optimistic 2, warm"), "{text}");
+}
+
+#[test]
+fn bench_names_bad_input() {
+    let folder = folder("bad");
+    let bad = folder.join("bad.json");
+    std::fs::write(&bad, "{").expect("written");
+    for (path, said) in
+        [(bad.to_str().expect("utf-8"), "bad.json"), (folder.join("none").to_str().expect("utf-8"), "none")]
+    {
+        let output = motet(&["bench", "exec", path, "--runs", "1"]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(said), "{output:?}");
+    }
+    let output = motet(&["bench", "exec", folder.to_str().expect("utf-8"), "--runs", "0"]);
+    assert_eq!(output.status.code(), Some(2));
+}
