@@ -121,6 +121,10 @@ pub(crate) struct Ahead {
     worker: usize,
 }
 
+/// Outcomes that are in the ledger, in the boxes in which they came.
+#[allow(clippy::vec_box)]
+type Spent = Vec<Box<Ahead>>;
+
 type Db<'a, 'y, V> = SpeculativeDb<'a, 'y, V>;
 
 /// What a transaction leaves behind between tasks.
@@ -165,7 +169,7 @@ struct Run<'a, V: StateView + ?Sized> {
     contended: AtomicBool,
     trace: Mutex<Vec<TraceEvent>>,
     /// By worker: outcomes that are in the ledger. Memory is given back where it came from.
-    spent: Vec<Mutex<Vec<Box<Ahead>>>>,
+    spent: Vec<Mutex<Spent>>,
 }
 
 /// What one worker keeps for itself.
@@ -188,8 +192,7 @@ impl Bench {
     }
 
     /// Takes memory back.
-    #[allow(clippy::vec_box)] // They travel as they are.
-    fn take_back(&mut self, spent: Vec<Box<Ahead>>) {
+    fn take_back(&mut self, spent: Spent) {
         for ahead in spent {
             let mut room = ahead.executed.state;
             if self.rooms.len() < ROOMS_MAX && room.capacity() <= ROOM_ACCOUNTS_MAX {
