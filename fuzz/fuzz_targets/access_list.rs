@@ -1,8 +1,11 @@
 //! A block access list from RLP, offered to a small block: a list that is accepted is the true one.
 #![no_main]
 
+mod edits;
+
 use alloy_eip7928::{AccountChanges, BlockAccessList};
 use alloy_rlp::Decodable;
+use edits::edited;
 use libfuzzer_sys::fuzz_target;
 use motet_exec::{BlockExecutor, BlockInput, Engine, ExecutorConfig};
 use motet_types::{BlockRules, Fork, MemoryState, RecoveredBlock};
@@ -15,13 +18,14 @@ struct Small {
     block: RecoveredBlock,
     executor: BlockExecutor,
     list: BlockAccessList,
+    encoded: Vec<u8>,
 }
 
 static SMALL: LazyLock<Small> = LazyLock::new(|| {
     let options = GenerateOptions {
         size: BlockSize::TxCount(6),
         account_count: 16,
-        fork: Fork::Osaka,
+        fork: Fork::Amsterdam,
         sign: false,
         ..GenerateOptions::default()
     };
@@ -33,13 +37,14 @@ static SMALL: LazyLock<Small> = LazyLock::new(|| {
         let execution = executor.execute(Engine::Sequential, &input, &state, None).expect("the block is valid");
         execution.outcome.record.list
     };
-    Small { rules, state, block, executor, list }
+    let encoded = alloy_rlp::encode(&list);
+    Small { rules, state, block, executor, list, encoded }
 });
 
 fuzz_target!(|bytes: &[u8]| {
-    let mut rest = bytes;
-    let Ok(list) = Vec::<AccountChanges>::decode(&mut rest) else { return };
     let small = &*SMALL;
+    let bytes = edited(&small.encoded, bytes);
+    let Ok(list) = Vec::<AccountChanges>::decode(&mut &bytes[..]) else { return };
     let block = small.block.clone().with_access_list(Some(list.clone()));
     let input = BlockInput::new(&block, &small.rules);
     if small.executor.execute(Engine::Listed, &input, &small.state, None).is_ok() {

@@ -8,7 +8,18 @@ use std::ops::{Deref, DerefMut};
 pub(crate) use std::sync::atomic;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{LockResult, PoisonError};
-use std::thread::yield_now;
+use std::thread::{sleep, yield_now};
+use std::time::Duration;
+
+/// Gives way: sixteen threads that only yield to each other starve the one that works.
+fn back_off(tries: &mut u32) {
+    *tries += 1;
+    if *tries < 50 {
+        yield_now();
+    } else {
+        sleep(Duration::from_micros(50));
+    }
+}
 
 /// A lock that spins.
 #[derive(Debug, Default)]
@@ -29,8 +40,9 @@ impl<T> Mutex<T> {
     }
 
     pub(crate) fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        let mut tries = 0;
         while self.held.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            yield_now();
+            back_off(&mut tries);
         }
         Ok(MutexGuard(self))
     }
@@ -90,8 +102,9 @@ impl Condvar {
         let before = self.notified.load(Ordering::Acquire);
         let lock = guard.0;
         drop(guard);
+        let mut tries = 0;
         while self.notified.load(Ordering::Acquire) == before {
-            yield_now();
+            back_off(&mut tries);
         }
         lock.lock()
     }

@@ -5,8 +5,8 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// What one check may take before the process is ended.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// What one check may take before the process is ended. ThreadSanitizer makes everything slow.
+const PATIENCE: Duration = Duration::from_secs(if cfg!(tsan) { 900 } else { 60 });
 
 /// Ends the process with the name of what hangs, unless it is dropped in time.
 pub(crate) struct Watchdog {
