@@ -337,7 +337,11 @@ impl BlockExecutor {
             workers: self.config.workers,
             suspension: self.config.suspension,
             schedule: self.config.schedule,
-            fibers_max: (self.config.fiber_bytes_limit / crate::fiber::STACK_BYTES).max(1),
+            fibers_max: match self.config.schedule {
+                Schedule::Threads => (self.config.fiber_bytes_limit / crate::fiber::STACK_BYTES).max(1),
+                // One thread that imitates many has nothing but fibers.
+                Schedule::Seeded(_) | Schedule::Driven(_) => usize::MAX,
+            },
             limits: match list {
                 // A list is right or the block is rejected: there is nothing to waste.
                 Some(_) => Limits { waste_floor_gas: u64::MAX / 2, ..Limits::default() },

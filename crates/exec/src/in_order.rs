@@ -141,18 +141,24 @@ impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
 
     /// Runs the next transaction here and now, and commits it.
     pub(crate) fn run_next(&mut self) -> Result<(), ExecError> {
-        self.run_next_seen(|_| ())
+        self.run_next_seen(|_| Ok(()))
     }
 
     /// Like [`InOrder::run_next`], showing the state to `seen` before it is committed.
-    pub(crate) fn run_next_seen(&mut self, seen: impl FnOnce(&EvmState)) -> Result<(), ExecError> {
+    ///
+    /// # Errors
+    /// When the transaction is invalid, or `seen` objects: nothing is committed then.
+    pub(crate) fn run_next_seen(
+        &mut self,
+        seen: impl FnOnce(&EvmState) -> Result<(), ExecError>,
+    ) -> Result<(), ExecError> {
         let index = TxIndex::from(self.committed());
         self.admit(index)?;
         let mut executed = self
             .vm
             .transact(tx_env(self.input.block, index), FeePolicy::InJournal)
             .map_err(|error| verdict(index, error))?;
-        seen(&executed.state);
+        seen(&executed.state)?;
         self.commit(&mut executed, None);
         self.vm.reuse(executed.state);
         Ok(())

@@ -6,7 +6,7 @@
 
 use crate::ledger::Ledger;
 use crate::listed::{ListField, ListMismatch};
-use crate::vm::{Bytecode, Executed, VmAccount, analyse};
+use crate::vm::{Bytecode, EvmState, VmAccount, analyse};
 use alloy_eip7928::{AccountChanges, BlockAccessIndex, SlotChanges};
 use alloy_primitives::map::{AddressMap, HashMap};
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256, keccak256};
@@ -31,6 +31,8 @@ pub(crate) struct ListedAccount<'a> {
     wipes: Vec<BlockAccessIndex>,
     tx_count: usize,
     lifecycle: Vec<(BlockAccessIndex, Lifecycle)>,
+    /// Changes of slots by index: index, slot, value after.
+    slot_changes: Vec<(BlockAccessIndex, U256, U256)>,
 }
 
 impl<'a> ListIndex<'a> {
@@ -62,6 +64,7 @@ impl<'a> ListIndex<'a> {
                 wipes: Vec::new(),
                 tx_count,
                 lifecycle: Vec::new(),
+                slot_changes: by_index(changes),
             };
             accounts.insert(changes.address, listed);
         }
@@ -111,7 +114,7 @@ impl<'a> ListIndex<'a> {
     }
 
     /// Compares what transaction `tx` did with the entries at its index; the first difference, if any.
-    pub(crate) fn check(&self, tx: TxIndex, executed: &Executed, beneficiary: Address) -> Option<ListMismatch> {
+    pub(crate) fn check(&self, tx: TxIndex, state: &EvmState, beneficiary: Address) -> Option<ListMismatch> {
         let index = tx.access_index();
         let mut matched = 0;
         let mut first: Option<ListMismatch> = None;
@@ -120,7 +123,7 @@ impl<'a> ListIndex<'a> {
                 first = Some(mismatch);
             }
         };
-        for (address, account) in &executed.state {
+        for (address, account) in state {
             let Some(listed) = self.accounts.get(address) else {
                 note(ListMismatch::unlisted_account(index, self.tx_count(), *address));
                 continue;
@@ -133,7 +136,7 @@ impl<'a> ListIndex<'a> {
             matched += u32::from(listed.balance_at(index).is_some());
         }
         if first.is_none() && matched != self.entry_counts[index.0 as usize] {
-            first = self.unmatched(index, executed, beneficiary);
+            first = self.unmatched(index, state, beneficiary);
         }
         first
     }
@@ -174,8 +177,8 @@ impl<'a> ListIndex<'a> {
     }
 
     /// The first entry at `index` of an account that the transaction did not even load.
-    fn unmatched(&self, index: BlockAccessIndex, executed: &Executed, beneficiary: Address) -> Option<ListMismatch> {
-        let untouched = |changes: &&AccountChanges| !executed.state.contains_key(&changes.address);
+    fn unmatched(&self, index: BlockAccessIndex, state: &EvmState, beneficiary: Address) -> Option<ListMismatch> {
+        let untouched = |changes: &&AccountChanges| !state.contains_key(&changes.address);
         self.record.list.iter().filter(untouched).find_map(|changes| {
             let mismatch = |field, expected| {
                 let (tx_count, address) = (self.tx_count(), changes.address);
@@ -198,6 +201,17 @@ impl<'a> ListIndex<'a> {
             })
         })
     }
+}
+
+/// The changes of an account's slots, ordered by index: a transaction looks at those of its own only.
+fn by_index(account: &AccountChanges) -> Vec<(BlockAccessIndex, U256, U256)> {
+    let of_slot = |slot: &SlotChanges| {
+        let key = slot.slot;
+        slot.changes.iter().map(move |change| (change.block_access_index, key, change.new_value)).collect::<Vec<_>>()
+    };
+    let mut changes: Vec<_> = account.storage_changes.iter().flat_map(of_slot).collect();
+    changes.sort_unstable();
+    changes
 }
 
 /// The last of `changes` before `index`, by position.
@@ -323,11 +337,10 @@ impl ListedAccount<'_> {
             compare(ListField::Slot(*slot), change, value.original_value(), after);
         }
         // Entries of slots that the transaction did not load are for the count to find.
-        for slot in &self.changes.storage_changes {
-            if !account.storage.contains_key(&slot.slot)
-                && let Ok(at) = slot.changes.binary_search_by_key(&index, |change| change.block_access_index)
-            {
-                compare(ListField::Slot(slot.slot), Some(slot.changes[at].new_value), U256::ZERO, U256::ZERO);
+        let from = self.slot_changes.partition_point(|change| change.0 < index);
+        for (_, slot, value) in self.slot_changes[from..].iter().take_while(|change| change.0 == index) {
+            if !account.storage.contains_key(slot) {
+                compare(ListField::Slot(*slot), Some(*value), U256::ZERO, U256::ZERO);
             }
         }
         if let Some(slot) = unlisted {

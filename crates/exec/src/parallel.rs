@@ -27,7 +27,9 @@ use crate::scheduler::{Counts, Event, Limits, Scheduler, Task, WaitFor};
 use crate::speculate::{Observations, Shared, Source, SpeculativeDb, Wait};
 use crate::stop::Stop;
 use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
-use crate::vm::{BlockEnv, CfgEnv, EvmState, Executed, FeePolicy, Vm, VmError, block_env, cfg_env, tx_env};
+use crate::vm::{
+    BlockEnv, CfgEnv, EvmState, Executed, FeePolicy, ROOM_ACCOUNTS_MAX, Vm, VmError, block_env, cfg_env, tx_env,
+};
 use alloy_consensus::Transaction as _;
 use alloy_primitives::Bloom;
 use corosensei::stack::DefaultStack;
@@ -205,8 +207,6 @@ impl Bench {
 
 /// Emptied maps that a worker keeps.
 const ROOMS_MAX: usize = 64;
-/// Room that is kept: emptying and going through a map takes time by its room.
-const ROOM_ACCOUNTS_MAX: usize = 256;
 
 /// Executes the transactions of an opened block, and closes it.
 ///
@@ -461,7 +461,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                         memory.publish(tx, &ahead.executed.state, &mut cell.written, &mut suspects)
                     }
                     Source::List(list) => {
-                        cell.mismatch = list.check(tx, &ahead.executed, self.shared.beneficiary).map(Box::new)
+                        cell.mismatch = list.check(tx, &ahead.executed.state, self.shared.beneficiary).map(Box::new)
                     }
                 }
                 cell.outcome = Some(ahead);

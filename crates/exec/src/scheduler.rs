@@ -177,8 +177,11 @@ impl Regret {
     }
 
     fn trouble(&mut self, points: u32, cursor: u32) {
+        if !self.speculating(cursor) {
+            return;
+        }
         self.trouble += points;
-        if self.trouble > TROUBLE_MAX && self.speculating(cursor) {
+        if self.trouble > TROUBLE_MAX {
             self.paused_until = cursor.saturating_add(self.pause);
             self.pause = self.pause.saturating_mul(2);
             (self.since, self.trouble) = (self.paused_until, 0);
@@ -293,7 +296,7 @@ impl Scheduler {
             }
             Event::Committed { range, gas, wasted_gas, redone, suspects } => {
                 self.committing = false;
-                self.committed_gas += gas;
+                self.committed_gas = self.committed_gas.saturating_add(gas);
                 self.waste(wasted_gas);
                 self.abort(redone);
                 self.counts.executions += u64::from(redone);
@@ -404,10 +407,8 @@ impl Scheduler {
         let over = match on {
             WaitFor::Tx(lower) => {
                 assert!(lower < tx, "transaction {tx} waits for {lower}, which is not below it");
-                matches!(
-                    self.status[lower.pos()],
-                    Status::Executed | Status::Deferred | Status::Committing | Status::Committed
-                )
+                // One that is being committed may be running in order, and what it wrote before still be marked.
+                matches!(self.status[lower.pos()], Status::Executed | Status::Deferred | Status::Committed)
             }
             WaitFor::Turn => self.cursor == tx.0,
             WaitFor::Ticket => false,
@@ -498,8 +499,8 @@ impl Scheduler {
     }
 
     fn waste(&mut self, gas: u64) {
-        self.wasted_gas += gas;
-        let budget = self.limits.waste_floor_gas + self.committed_gas / self.limits.waste_divisor;
+        self.wasted_gas = self.wasted_gas.saturating_add(gas);
+        let budget = self.limits.waste_floor_gas.saturating_add(self.committed_gas / self.limits.waste_divisor);
         if self.wasted_gas > budget {
             self.regret.gave_up = true;
             self.counts.gave_up = true;
@@ -517,3 +518,6 @@ impl Scheduler {
         self.regret.speculating(self.cursor)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use crate::parent::{Parent, info, wrong_kind};
 use crate::stop::Stop;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::vm::{AccountInfo, Bytecode, Database, EvmState, VmDb, private_copy};
-use alloy_primitives::map::B256Map;
+use alloy_primitives::map::{AddressMap, B256Map};
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use motet_types::{Account, Location, Read, StateView, TxIndex, Value};
 
@@ -33,22 +33,25 @@ pub(crate) enum Wait {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Observations {
     /// Start balances that give the same behaviour: from, to.
-    pub(crate) balances: Vec<(Address, U256, U256)>,
+    balances: AddressMap<(U256, U256)>,
+    /// The account whose balance was looked at last: code may look again and again.
+    pinned: Option<Address>,
     /// Accounts whose nonce was looked at without being changed.
-    pub(crate) nonces: Vec<Address>,
+    nonces: Vec<Address>,
     /// Accounts where a contract was to be created and storage was or had been, and whether it was.
     pub(crate) storages: Vec<(Address, bool)>,
     /// Whether sums came so near 2^256 that bounds say nothing: only its turn can tell.
     pub(crate) unbounded: bool,
     /// Accounts that a transaction of this block is thought to have changed.
-    pub(crate) accounts_from_block: Vec<Address>,
+    accounts_from_block: Vec<Address>,
     /// Slots whose value came from a transaction of this block.
-    pub(crate) slots_from_block: Vec<(Address, U256)>,
+    slots_from_block: Vec<(Address, U256)>,
 }
 
 impl Observations {
     fn clear(&mut self) {
         self.balances.clear();
+        self.pinned = None;
         self.nonces.clear();
         self.storages.clear();
         self.unbounded = false;
@@ -57,13 +60,42 @@ impl Observations {
     }
 
     fn narrow(&mut self, address: Address, from: U256, to: U256) {
-        match self.balances.iter_mut().find(|entry| entry.0 == address) {
-            Some(entry) => {
-                entry.1 = entry.1.max(from);
-                entry.2 = entry.2.min(to);
-            }
-            None => self.balances.push((address, from, to)),
+        let bounds = self.balances.entry(address).or_insert((from, to));
+        *bounds = (bounds.0.max(from), bounds.1.min(to));
+        if bounds.0 == bounds.1 {
+            self.pinned = Some(address);
         }
+    }
+
+    fn is_pinned(&self, address: &Address) -> bool {
+        self.pinned.as_ref() == Some(address) || self.balances.get(address).is_some_and(|(from, to)| from == to)
+    }
+
+    /// Makes ready to be asked, once the transaction is over.
+    fn sort(&mut self) {
+        self.nonces.sort_unstable();
+        self.accounts_from_block.sort_unstable();
+        self.slots_from_block.sort_unstable();
+    }
+
+    /// Start balances of an account that give the same behaviour; `None`: all do.
+    pub(crate) fn bounds(&self, address: &Address) -> Option<(U256, U256)> {
+        self.balances.get(address).copied()
+    }
+
+    /// Whether the nonce of an account was looked at.
+    pub(crate) fn has_nonce_of(&self, address: &Address) -> bool {
+        self.nonces.binary_search(address).is_ok()
+    }
+
+    /// Whether a transaction of this block is thought to have changed an account.
+    pub(crate) fn has_account_from_block(&self, address: &Address) -> bool {
+        self.accounts_from_block.binary_search(address).is_ok()
+    }
+
+    /// Whether the value of a slot came from a transaction of this block.
+    pub(crate) fn has_slot_from_block(&self, address: Address, slot: U256) -> bool {
+        self.slots_from_block.binary_search(&(address, slot)).is_ok()
     }
 }
 
@@ -165,6 +197,7 @@ impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
 
     /// What the transaction that just ended depends on.
     pub(crate) fn take_observations(&mut self) -> Observations {
+        self.observations.sort();
         std::mem::take(&mut self.observations)
     }
 
@@ -365,7 +398,15 @@ impl<V: StateView + ?Sized> VmDb for SpeculativeDb<'_, '_, V> {
         if has || wiped {
             self.observations.storages.push((address, has));
         }
+        // A list that came with its block does not say whether the account was deleted below as empty.
+        if has && matches!(shared.source, Source::List(_)) {
+            self.observations.unbounded = true;
+        }
         Ok(has)
+    }
+
+    fn knows_balance(&self, address: &Address) -> bool {
+        self.observations.is_pinned(address)
     }
 
     fn balance_observed(&mut self, address: Address, start: Option<U256>) {

@@ -90,10 +90,10 @@ pub(crate) fn validate<V: StateView + ?Sized>(
 
 /// An account that the block has not touched: right, if all of it came from the parent state.
 fn validate_untouched(address: Address, account: &VmAccount, observations: &Observations) -> Result<(), Conflict> {
-    if observations.accounts_from_block.contains(&address) {
+    if observations.has_account_from_block(&address) {
         return Err(Conflict::Account(address, Field::Existence));
     }
-    match account.storage.keys().find(|slot| observations.slots_from_block.contains(&(address, **slot))) {
+    match account.storage.keys().find(|slot| observations.has_slot_from_block(address, **slot)) {
         Some(slot) => Err(Conflict::Slot(address, *slot)),
         None => Ok(()),
     }
@@ -111,7 +111,7 @@ fn validate_account(
     let present = now.unwrap_or_default();
     let seen = found(account);
     // An authority's refund depends on whether its account exists, empty or not (EIP-7702).
-    let existence_matters = terms.empty_accounts_exist || observations.nonces.contains(&address);
+    let existence_matters = terms.empty_accounts_exist || observations.has_nonce_of(&address);
     if existence_matters && account.is_loaded_as_not_existing() != now.is_none() {
         return differs(Field::Existence);
     }
@@ -125,7 +125,7 @@ fn validate_account(
     if seen.nonce != present.nonce {
         let used = account.info.nonce != seen.nonce
             || address == terms.sender
-            || observations.nonces.contains(&address)
+            || observations.has_nonce_of(&address)
             || (seen.nonce == 0) != (present.nonce == 0);
         if used {
             return differs(Field::Nonce);
@@ -134,8 +134,8 @@ fn validate_account(
         account.original_info_mut().nonce = present.nonce;
     }
     if seen.balance != present.balance {
-        let bounds = observations.balances.iter().find(|entry| entry.0 == address);
-        let outside = bounds.is_some_and(|(_, from, to)| present.balance < *from || present.balance > *to);
+        let bounds = observations.bounds(&address);
+        let outside = bounds.is_some_and(|(from, to)| present.balance < from || present.balance > to);
         if outside || seen.balance >= EXACT_ABOVE || present.balance >= EXACT_ABOVE {
             return differs(Field::Balance);
         }
@@ -150,7 +150,7 @@ fn validate_account(
     for (slot, value) in &account.storage {
         let same = match entry.slot(slot) {
             SlotState::Known(now) => now == value.original_value(),
-            SlotState::Parent => !observations.slots_from_block.contains(&(address, *slot)),
+            SlotState::Parent => !observations.has_slot_from_block(address, *slot),
         };
         if !same {
             return Err(Conflict::Slot(address, *slot));

@@ -39,6 +39,9 @@ use revm::handler::instructions::EthInstructions;
 use revm::handler::{EthFrame, EthPrecompiles, Handler, SYSTEM_ADDRESS, SystemCallTx};
 use revm::interpreter::interpreter::EthInterpreter;
 
+/// Accounts that a map may have room for to be used again.
+pub(crate) const ROOM_ACCOUNTS_MAX: usize = 512;
+
 /// Gas of a system call before Amsterdam. EIP-4788, EIP-7002.
 const SYSTEM_CALL_GAS: u64 = 30_000_000;
 
@@ -124,6 +127,10 @@ impl<D: VmDb> Vm<D> {
     /// Gives the next transaction a map to keep its accounts in, for the room that it has.
     #[inline]
     pub(crate) fn reuse(&mut self, mut room: EvmState) {
+        // Emptying and going through a map takes time by its room.
+        if room.capacity() > ROOM_ACCOUNTS_MAX {
+            return;
+        }
         room.clear();
         self.shell.evm.ctx.journaled_state.inner.state = room;
     }

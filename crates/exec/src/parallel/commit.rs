@@ -65,9 +65,16 @@ impl<V: StateView + ?Sized> Run<'_, V> {
                         self.contended.store(true, crate::sync::Ordering::SeqCst);
                     }
                     order.run_next_seen(|state| {
-                        if let Some(memory) = memory {
-                            memory.publish(tx, state, &mut written, &mut found);
+                        match &self.shared.source {
+                            Source::Memory(memory) => memory.publish(tx, state, &mut written, &mut found),
+                            // The beneficiary's balance is compared when the whole list is.
+                            Source::List(list) => {
+                                if let Some(mismatch) = list.check(tx, state, self.shared.beneficiary) {
+                                    return Err(InvalidBlock::List(Box::new(mismatch)).into());
+                                }
+                            }
                         }
+                        Ok(())
                     })?;
                     self.doom(tx, &found);
                     suspects.extend(found.iter().map(|suspect| suspect.tx));

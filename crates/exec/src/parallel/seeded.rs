@@ -97,8 +97,9 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                     self.fibers.lock().push(fiber);
                     (Worker::Settling { tx, incarnation, attempt }, Told::Nothing)
                 }
-                Out::Waits(wait) if self.plan.suspension == Suspension::Never => {
-                    // Without suspension the transaction is given up, as it is on the direct path.
+                Out::Waits(wait @ (Wait::Writer(..) | Wait::Turn)) if self.plan.suspension == Suspension::Never => {
+                    // Without suspension the transaction is given up, as it is on the direct path. (There the thread
+                    // itself would wait for the parent state.)
                     fiber.step(In::Cancel);
                     self.fibers.lock().push(fiber);
                     (Worker::Settling { tx, incarnation, attempt: Attempt::Blocked(wait) }, Told::Nothing)

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 pub(crate) use std::sync::atomic;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -32,7 +33,10 @@ pub(crate) struct Mutex<T> {
 unsafe impl<T: Send> Sync for Mutex<T> {}
 
 #[derive(Debug)]
-pub(crate) struct MutexGuard<'a, T>(&'a Mutex<T>);
+pub(crate) struct MutexGuard<'a, T>(&'a Mutex<T>, PhantomData<*const T>);
+
+// SAFETY: a shared guard gives shared references to the value only.
+unsafe impl<T: Sync> Sync for MutexGuard<'_, T> {}
 
 impl<T> Mutex<T> {
     pub(crate) fn new(value: T) -> Self {
@@ -44,7 +48,7 @@ impl<T> Mutex<T> {
         while self.held.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
             back_off(&mut tries);
         }
-        Ok(MutexGuard(self))
+        Ok(MutexGuard(self, PhantomData))
     }
 
     pub(crate) fn into_inner(self) -> Result<T, PoisonError<T>> {

@@ -4,6 +4,7 @@ use super::Bytecode;
 use crate::sync::RwLock;
 use alloy_primitives::map::B256Map;
 use alloy_primitives::{B256, Bytes};
+use revm::bytecode::JumpTable;
 
 /// Bytes of code that the cache keeps before it starts afresh.
 const CACHE_BYTES_MAX: usize = 256 << 20;
@@ -58,7 +59,13 @@ pub(crate) fn private_copy(code: &Bytecode) -> Bytecode {
                 Bytecode::new_analyzed(code.bytecode().clone(), code.len(), table.clone())
             }
         }
-        Some(_) => Bytecode::new_legacy(Bytes::new()),
+        Some(_) => {
+            // SAFETY: one STOP behind nothing, which has nowhere to jump.
+            #[allow(unsafe_code)]
+            unsafe {
+                Bytecode::new_analyzed(Bytes::from_static(&[0]), 0, JumpTable::default())
+            }
+        }
         None => code.eip7702_address().map_or_else(|| code.clone(), Bytecode::new_eip7702),
     }
 }

@@ -6,7 +6,7 @@
 //! which only asks whether the sum fits. A nonce is observed by a creation alone. Emptiness (EIP-161) is the database's own business: it sees
 //! every load.
 
-use super::{Database, VmContext};
+use super::{Database, VmContext, found};
 use crate::stop::Stop;
 use alloy_primitives::{Address, U256};
 use revm::bytecode::opcode;
@@ -29,6 +29,12 @@ pub(crate) trait VmDb: Database<Error = Stop> {
 
     /// Whether an account has storage, as transactions below left it. EIP-7610.
     fn has_storage(&mut self, address: Address) -> Result<bool, Stop>;
+
+    /// Whether the exact balance was observed already.
+    fn knows_balance(&self, address: &Address) -> bool {
+        let _ = address;
+        false
+    }
 
     /// The exact balance is about to be observed.
     fn balance_observed(&mut self, address: Address, start: Option<U256>) {
@@ -55,9 +61,9 @@ pub(crate) trait VmDb: Database<Error = Stop> {
 }
 
 /// Start balance (as loaded) and present balance of an account in the journal.
-fn balances<D: VmDb>(ctx: &VmContext<D>, address: &Address) -> Option<(U256, U256)> {
-    let account = ctx.journaled_state.inner.state.get(address)?;
-    Some((account.original_info().balance, account.info.balance))
+fn balances<D: VmDb>(ctx: &mut VmContext<D>, address: &Address) -> Option<(U256, U256)> {
+    let account = ctx.journaled_state.inner.state.get_mut(address)?;
+    Some((found(account).balance, account.info.balance))
 }
 
 /// Notes that a payment of `amount` out of `payer`'s *start* balance was covered.
@@ -128,6 +134,9 @@ pub(super) fn install<D: VmDb>(table: &mut EthInstructions<EthInterpreter, VmCon
 type Ctx<'a, D> = InstructionContext<'a, VmContext<D>, EthInterpreter>;
 
 fn observed<D: VmDb>(ctx: &mut VmContext<D>, address: Address) {
+    if ctx.journaled_state.database.knows_balance(&address) {
+        return;
+    }
     let start = balances(ctx, &address).map(|(start, _)| start);
     ctx.journaled_state.database.balance_observed(address, start);
 }
