@@ -8,6 +8,8 @@ use alloy_rlp::Decodable;
 use motet_exec::{BlockExecutor, BlockInput, Engine, ExecutorConfig, Report, lean};
 use motet_types::{BlockOutcome, BlockRecord, StateView};
 use std::hint::black_box;
+use std::panic::resume_unwind;
+use std::sync::Barrier;
 use std::time::Duration;
 
 /// Somebody who executes blocks.
@@ -16,6 +18,9 @@ pub(super) struct Contender {
     pub(super) name: String,
     /// `None`: the plain loop.
     engine: Option<Engine>,
+    /// Plain loops that run at the same time, each over the whole block: how much the processors of this machine get
+    /// done together is the most that any engine can gain.
+    pub(super) at_once: usize,
     /// Whether it keeps what it learned from the blocks before.
     warm: bool,
     executor: BlockExecutor,
@@ -48,6 +53,11 @@ impl Contender {
         Self::new("lean".to_owned(), None, 1, false)
     }
 
+    /// Several plain loops at once.
+    pub(super) fn lean_at_once(at_once: usize) -> Self {
+        Self { at_once, ..Self::new(format!("{at_once} x lean"), None, 1, false) }
+    }
+
     pub(super) fn engine(engine: Engine, workers: usize, warm: bool) -> Self {
         let warmth = if warm { ", warm" } else { "" };
         let name = match engine {
@@ -60,7 +70,7 @@ impl Contender {
     fn new(name: String, engine: Option<Engine>, workers: usize, warm: bool) -> Self {
         let executor =
             BlockExecutor::new(ExecutorConfig { workers, clock: clock::now_ns, ..ExecutorConfig::default() });
-        Self { name, engine, warm, executor }
+        Self { name, engine, at_once: 1, warm, executor }
     }
 
     /// Forgets everything.
@@ -74,6 +84,7 @@ impl Contender {
             self.executor.forget();
         }
         match self.engine {
+            None if self.at_once > 1 => plain_loops(given, self.at_once),
             None => plain_loop(given),
             Some(engine) => self.run_engine(engine, given),
         }
@@ -99,6 +110,32 @@ impl Contender {
             Err(error) => (Some(error_difference(&error.to_string())), None),
         };
         Timed { wall, cpu, report, difference }
+    }
+}
+
+/// `count` plain loops on threads of their own, from when all are ready to when all are done.
+fn plain_loops<V: StateView>(given: &Given<'_, V>, count: usize) -> Timed {
+    let ready = Barrier::new(count);
+    let run = || {
+        ready.wait();
+        let started = clock::now_ns();
+        let timed = plain_loop(given);
+        (started, clock::now_ns(), timed)
+    };
+    let cpu = clock::cpu_time();
+    let all: Vec<(u64, u64, Timed)> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..count).map(|_| scope.spawn(run)).collect();
+        let mut all = vec![run()];
+        all.extend(others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic))));
+        all
+    });
+    let started = all.iter().map(|run| run.0).min().unwrap_or_default();
+    let ended = all.iter().map(|run| run.1).max().unwrap_or_default();
+    Timed {
+        wall: Duration::from_nanos(ended.saturating_sub(started)),
+        cpu: clock::cpu_time().saturating_sub(cpu),
+        report: None,
+        difference: all.into_iter().find_map(|run| run.2.difference),
     }
 }
 

@@ -62,6 +62,7 @@ impl Measurement {
                 contenders.extend(workers.iter().map(|workers| Contender::engine(engine, *workers, warm)));
             }
         }
+        contenders.extend(workers.iter().filter(|workers| **workers > 1).map(|at| Contender::lean_at_once(*at)));
         Self { runs, contenders, blocks: Vec::new(), repeated: 0, disturbed: 0 }
     }
 

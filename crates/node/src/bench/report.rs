@@ -81,8 +81,10 @@ pub(super) struct Summary {
 impl Report {
     pub(super) fn new(measurement: &Measurement) -> Self {
         let names: Vec<&str> = measurement.contenders.iter().map(|contender| contender.name.as_str()).collect();
+        // How much work each contender does: as many plain loops as run at once.
+        let times: Vec<u32> = measurement.contenders.iter().map(|contender| contender.at_once as u32).collect();
         let blocks: Vec<Block> =
-            measurement.blocks.iter().filter_map(|measured| Block::new(measured, &names)).collect();
+            measurement.blocks.iter().filter_map(|measured| Block::new(measured, &names, &times)).collect();
         let large = |block: &&Block| block.gas >= LARGE_GAS && block.txs > 1;
         let groups: [(&'static str, Vec<&Block>); 3] = [
             ("all", blocks.iter().collect()),
@@ -93,7 +95,7 @@ impl Report {
             .iter()
             .filter(|(_, blocks)| !blocks.is_empty())
             .flat_map(|(group, blocks)| {
-                (0..names.len()).map(|contender| Summary::new(group, blocks, contender)).collect::<Vec<_>>()
+                (0..names.len()).map(|at| Summary::new(group, blocks, at, times[at])).collect::<Vec<_>>()
             })
             .collect();
         let runs = measurement.blocks.iter().flat_map(|block| &block.samples).map(Vec::len).max().unwrap_or_default();
@@ -112,16 +114,17 @@ impl Report {
 
 impl Block {
     /// `None` when a contender has no sample: a ratio without it would look better than it is.
-    fn new(measured: &Measured, names: &[&str]) -> Option<Self> {
+    fn new(measured: &Measured, names: &[&str], times: &[u32]) -> Option<Self> {
         if measured.samples.iter().any(Vec::is_empty) {
             return None;
         }
         let lean = Quartiles::of(measured.samples.first()?).median.wall;
         let results = names
             .iter()
+            .zip(times)
             .zip(&measured.samples)
             .zip(&measured.peaks)
-            .map(|((name, samples), peak)| Outcome::new(name, samples, *peak, lean))
+            .map(|(((name, times), samples), peak)| Outcome::new(name, samples, *peak, lean * *times))
             .collect();
         Some(Self {
             block: measured.block,
@@ -155,7 +158,7 @@ impl Outcome {
 }
 
 impl Summary {
-    fn new(group: &'static str, blocks: &[&Block], contender: usize) -> Self {
+    fn new(group: &'static str, blocks: &[&Block], contender: usize, times: u32) -> Self {
         // `lean` comes first, `sequential` second.
         let of = |block: &Block, at: usize| (block.results[at].wall_us, block.results[at].cpu_us);
         let sum =
@@ -166,12 +169,12 @@ impl Summary {
             group,
             blocks: blocks.len(),
             contender: blocks[0].results[contender].contender.clone(),
-            total_ratio: lean.0 / mine.0,
+            total_ratio: f64::from(times) * lean.0 / mine.0,
             geo_mean: (logs / blocks.len() as f64).exp(),
             least_ratio: f64::INFINITY,
             least_block: 0,
             slower: blocks.iter().filter(|block| block.results[contender].ratio < 1.0).count(),
-            cpu_ratio: mine.1 / lean.1,
+            cpu_ratio: mine.1 / lean.1 / f64::from(times),
             worst_against_sequential: 0.0,
             worst_block: 0,
             worst_cpu_against_sequential: 0.0,
