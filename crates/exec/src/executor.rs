@@ -9,6 +9,7 @@ use crate::mv_memory::MvMemory;
 use crate::parallel::{self, Hints, Plan, Schedule, Suspension};
 use crate::parent::Parent;
 use crate::pool::Pool;
+use crate::prefetch;
 use crate::report::TraceEvent;
 use crate::scheduler::Limits;
 use crate::speculate::{Shared, Source};
@@ -333,23 +334,31 @@ impl BlockExecutor {
     ) -> Result<Execution, ExecError> {
         let list: Option<&ListIndex<'_>> = list;
         let no_hints = Hints::default();
+        let fibers_max = match self.config.schedule {
+            Schedule::Threads => (self.config.fiber_bytes_limit / crate::fiber::STACK_BYTES).max(1),
+            // One thread that imitates many has nothing but fibers.
+            Schedule::Seeded(_) | Schedule::Driven(_) => usize::MAX,
+        };
+        let suspended = u32::try_from(fibers_max).unwrap_or(u32::MAX);
         let plan = Plan {
             workers: self.config.workers,
             suspension: self.config.suspension,
             schedule: self.config.schedule,
-            fibers_max: match self.config.schedule {
-                Schedule::Threads => (self.config.fiber_bytes_limit / crate::fiber::STACK_BYTES).max(1),
-                // One thread that imitates many has nothing but fibers.
-                Schedule::Seeded(_) | Schedule::Driven(_) => usize::MAX,
-            },
+            fibers_max,
             limits: match list {
                 // A list is right or the block is rejected: there is nothing to waste.
-                Some(_) => Limits { waste_floor_gas: u64::MAX / 2, ..Limits::default() },
-                None => Limits { lookahead: self.config.lookahead.max(1), ..Limits::default() },
+                Some(_) => Limits { waste_floor_gas: u64::MAX / 2, suspended, ..Limits::default() },
+                None => Limits { lookahead: self.config.lookahead.max(1), suspended, ..Limits::default() },
             },
             hints: input.hints.unwrap_or(&no_hints),
             clock: self.config.clock,
         };
+        if parent.view.may_pend() {
+            match list {
+                Some(list) => parent.view.prefetch(&prefetch::listed(list.accounts())),
+                None => parent.view.prefetch(&prefetch::named_in(input)),
+            }
+        }
         let source = match list {
             Some(list) => Source::List(list),
             None => Source::Memory(self.memories.lock().pop().unwrap_or_else(MvMemory::new)),

@@ -19,7 +19,7 @@ use std::marker::PhantomData;
 
 /// Address space per stack. revm keeps its frames on the heap; the deepest native use seen is 27 KB (a
 /// precompile's first run), and only touched pages cost memory.
-pub(crate) const STACK_BYTES: usize = 512 << 10;
+pub const STACK_BYTES: usize = 512 << 10;
 
 /// What a fiber is told.
 #[derive(Debug)]

@@ -24,6 +24,7 @@ mod mv_memory;
 mod parallel;
 mod parent;
 mod pool;
+mod prefetch;
 mod report;
 mod scheduler;
 mod speculate;
@@ -36,6 +37,7 @@ mod vm;
 
 pub use error::{ExecError, InvalidBlock};
 pub use executor::{BlockExecutor, BlockInput, CommitSink, Engine, Execution, ExecutorConfig, Report, SystemCalls};
+pub use fiber::STACK_BYTES;
 pub use listed::{ListField, ListMismatch};
 pub use parallel::{Hints, Schedule, Suspension};
 pub use report::{AbortedBy, ConflictAt, TraceEvent, TraceWhat};

@@ -81,6 +81,11 @@ impl<'a> ListIndex<'a> {
         Self { accounts, entry_counts, record }
     }
 
+    /// The list itself.
+    pub(crate) fn accounts(&self) -> &'a [AccountChanges] {
+        &self.record.list
+    }
+
     /// The entry of an account that transaction `tx` reads.
     ///
     /// # Errors

@@ -94,6 +94,9 @@ enum Status {
 pub(crate) struct Limits {
     /// Transactions started ahead of the cursor.
     pub(crate) lookahead: u32,
+    /// Transactions that may be suspended at a time. Past it only the cursor's own starts: another would block its
+    /// worker for want of a stack, while suspended ones wait to go on.
+    pub(crate) suspended: u32,
     /// Wasted gas that is always forgiven.
     pub(crate) waste_floor_gas: u64,
     /// Beyond the floor, wasted gas may reach committed gas divided by this.
@@ -102,7 +105,7 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { lookahead: 1024, waste_floor_gas: 2_000_000, waste_divisor: 2 }
+        Self { lookahead: 1024, suspended: u32::MAX, waste_floor_gas: 2_000_000, waste_divisor: 2 }
     }
 }
 
@@ -140,6 +143,8 @@ pub(crate) struct Scheduler {
     wasted_gas: u64,
     committed_gas: u64,
     regret: Regret,
+    /// Transactions that are suspended, on stacks of their own.
+    suspended: u32,
     halted: bool,
 }
 
@@ -163,9 +168,9 @@ struct Regret {
 /// Transactions of a stretch.
 const STRETCH: u32 = 16;
 /// Trouble that a stretch may have: an abort counts as two, a suspension as one.
-const TROUBLE_MAX: u32 = 8;
+const TROUBLE_MAX: u32 = 10;
 /// The first pause, in transactions.
-const PAUSE: u32 = 64;
+const PAUSE: u32 = 32;
 
 impl Regret {
     fn new() -> Self {
@@ -218,6 +223,7 @@ impl Scheduler {
             wasted_gas: 0,
             committed_gas: 0,
             regret: Regret::new(),
+            suspended: 0,
             halted: false,
         }
     }
@@ -273,6 +279,7 @@ impl Scheduler {
             }
             Event::Suspended { tx, on } => {
                 self.counts.suspensions += 1;
+                self.suspended += 1;
                 // Waiting for the parent state is no trouble between transactions.
                 if on != WaitFor::Ticket {
                     self.regret.trouble(1, self.cursor);
@@ -331,6 +338,7 @@ impl Scheduler {
             };
             self.status[tx.pos()] = Status::Running;
             if suspended {
+                self.suspended -= 1;
                 return Task::Resume { tx };
             }
             return self.start(tx);
@@ -369,7 +377,8 @@ impl Scheduler {
         if !self.speculating() {
             return None;
         }
-        let horizon = self.cursor.saturating_add(self.limits.lookahead);
+        let ahead = if self.suspended < self.limits.suspended { self.limits.lookahead } else { 1 };
+        let horizon = self.cursor.saturating_add(ahead);
         (self.next_fresh..self.order.len())
             .find(|at| self.order[*at].0 < horizon && self.status[self.order[*at].pos()] == Status::Fresh)
     }

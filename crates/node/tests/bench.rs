@@ -63,3 +63,29 @@ fn bench_names_bad_input() {
     let output = motet(&["bench", "exec", folder.to_str().expect("utf-8"), "--runs", "0"]);
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn bench_over_a_slow_state_gives_the_same_outcomes_faster() {
+    let folder = folder("slow");
+    let (blocks, json) = (folder.join("blocks"), folder.join("b.json"));
+    let (blocks, json) = (blocks.to_str().expect("utf-8"), json.to_str().expect("utf-8"));
+    let generated = motet(&["generate", "--txs", "100", "--mix", "erc20", "--out", blocks]);
+    assert!(generated.status.success(), "{generated:?}");
+    let latency = ["--read-latency", "500us", "--queue-depth", "4,64", "--in-flight", "32", "--runs", "1"];
+    let output = motet(&[&["bench", "exec", blocks, "--workers", "2", "--json", json][..], &latency].concat());
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&std::fs::read(json).expect("written")).expect("JSON");
+    assert_eq!(report["schema"], "motet-bench-latency/1");
+    let rows = report["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        let value = |field: &str| row[field].as_f64().expect("a number");
+        assert!(value("cold_reads") > 100.0 && value("suspensions") > 0.0, "{row}");
+        // Sequential execution cannot have waited less than its reads take.
+        assert!(value("sequential_us") >= value("cold_reads") * 500.0, "{row}");
+        assert!(value("optimistic_us") < value("sequential_us"), "{row}");
+    }
+    for bad in ["20", "fastus", "2s"] {
+        assert_eq!(motet(&["bench", "exec", blocks, "--read-latency", bad]).status.code(), Some(2), "{bad}");
+    }
+}

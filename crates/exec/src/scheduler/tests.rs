@@ -117,3 +117,17 @@ fn waste_past_its_budget_ends_speculation() {
     assert_eq!(scheduler.step(Event::Idle), Task::Wait);
     assert_eq!(scheduler.step(committed(0..1)), Task::Commit { range: 1..2, in_order: true });
 }
+
+#[test]
+fn where_no_stack_is_left_only_the_cursors_own_transaction_starts() {
+    let limits = Limits { suspended: 2, ..Limits::default() };
+    let mut scheduler = Scheduler::new(5, (0..5).rev().map(TxIndex::from).collect(), limits);
+    for tx in [4, 3] {
+        assert_eq!(scheduler.step(Event::Idle), starts(tx));
+        scheduler.report(Event::Suspended { tx: TxIndex(tx), on: WaitFor::Ticket });
+    }
+    assert_eq!(scheduler.step(Event::Idle), starts(0));
+    assert_eq!(scheduler.step(Event::Idle), Task::Wait);
+    assert_eq!(scheduler.step(Event::TicketReady { tx: TxIndex(4) }), resumes(4));
+    assert_eq!(scheduler.step(Event::Idle), starts(2), "a stack is free again");
+}

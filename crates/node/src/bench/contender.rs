@@ -5,7 +5,7 @@ use crate::difference::{Difference, first_difference};
 use alloy_consensus::proofs::calculate_receipt_root;
 use alloy_eip7928::BlockAccessList;
 use alloy_rlp::Decodable;
-use motet_exec::{BlockExecutor, BlockInput, Engine, ExecutorConfig, Report, lean};
+use motet_exec::{BlockExecutor, BlockInput, Engine, ExecutorConfig, Report, STACK_BYTES, lean};
 use motet_types::{BlockOutcome, BlockRecord, StateView};
 use std::hint::black_box;
 use std::panic::resume_unwind;
@@ -51,6 +51,17 @@ pub(super) struct Given<'a, V> {
 impl Contender {
     pub(super) fn lean() -> Self {
         Self::new("lean".to_owned(), None, 1, false)
+    }
+
+    /// An engine with stacks for so many suspended transactions.
+    pub(super) fn with_stacks(engine: Engine, workers: usize, stacks: usize) -> Self {
+        let config = ExecutorConfig {
+            workers,
+            clock: clock::now_ns,
+            fiber_bytes_limit: stacks.saturating_mul(STACK_BYTES),
+            ..ExecutorConfig::default()
+        };
+        Self { executor: BlockExecutor::new(config), ..Self::engine(engine, workers, false) }
     }
 
     /// Several plain loops at once.
