@@ -12,9 +12,9 @@
 
 mod commit;
 mod desk;
+mod kit;
 mod seeded;
 
-use crate::bloom::BloomMemo;
 use crate::error::ExecError;
 use crate::executor::BlockInput;
 use crate::fiber::{Fiber, Gate, In, Out, STACK_BYTES};
@@ -22,18 +22,17 @@ use crate::in_order::InOrder;
 use crate::listed::ListMismatch;
 use crate::mv_memory::{Suspect, Written};
 use crate::pool::Pool;
-use crate::report::{AbortedBy, Ran, Trace, TraceEvent};
+use crate::report::{AbortedBy, Ran, TraceEvent};
 use crate::scheduler::{Counts, Event, Limits, Scheduler, Task, WaitFor};
 use crate::speculate::{Observations, Shared, Source, SpeculativeDb, Wait};
 use crate::stop::Stop;
 use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
-use crate::vm::{
-    BlockEnv, CfgEnv, EvmState, Executed, FeePolicy, ROOM_ACCOUNTS_MAX, Vm, VmError, block_env, cfg_env, tx_env,
-};
+use crate::vm::{BlockEnv, CfgEnv, EvmState, Executed, FeePolicy, Vm, VmError, block_env, cfg_env, tx_env};
 use alloy_consensus::Transaction as _;
 use alloy_primitives::Bloom;
 use corosensei::stack::DefaultStack;
 use desk::Desk;
+use kit::Kit;
 use motet_types::{BlockOutcome, Fork, Incarnation, Location, StateView, TxIndex};
 use seeded::Dice;
 use std::ops::Range;
@@ -174,40 +173,6 @@ struct Run<'a, V: StateView + ?Sized> {
     spent: Vec<Mutex<Spent>>,
 }
 
-/// What one worker keeps for itself.
-struct Bench {
-    worker: usize,
-    trace: Trace,
-    blooms: BloomMemo,
-    /// Emptied maps for the accounts of transactions to come.
-    rooms: Vec<EvmState>,
-}
-
-impl Bench {
-    fn new(worker: usize, clock: fn() -> u64) -> Self {
-        Self { worker, trace: Trace::new(worker, clock), blooms: BloomMemo::default(), rooms: Vec::new() }
-    }
-
-    /// Room for a transaction's accounts.
-    fn room(&mut self) -> EvmState {
-        self.rooms.pop().unwrap_or_default()
-    }
-
-    /// Takes memory back.
-    fn take_back(&mut self, spent: Spent) {
-        for ahead in spent {
-            let mut room = ahead.executed.state;
-            if self.rooms.len() < ROOMS_MAX && room.capacity() <= ROOM_ACCOUNTS_MAX {
-                room.clear();
-                self.rooms.push(room);
-            }
-        }
-    }
-}
-
-/// Emptied maps that a worker keeps.
-const ROOMS_MAX: usize = 64;
-
 /// Executes the transactions of an opened block, and closes it.
 ///
 /// # Errors
@@ -279,26 +244,26 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
     /// One worker, from its first task to the end of the block. If it panics, the others are released and
     /// the panic goes on.
     fn work(&self, worker: usize) {
-        let bench = Bench::new(worker, self.plan.clock);
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.serve(bench)));
+        let kit = Kit::new(worker, self.plan.clock);
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.serve(kit)));
         if let Err(panic) = outcome {
             self.halt();
             resume_unwind(panic);
         }
     }
 
-    fn serve(&self, mut bench: Bench) {
+    fn serve(&self, mut kit: Kit) {
         let mut direct: Option<Vm<Db<'a, 'static, V>>> = None;
         let mut event = Event::Idle;
         loop {
             let task = self.desk.next(event);
-            bench.trace.begin();
+            kit.trace.begin();
             event = match task {
                 Task::Execute { tx, incarnation } => {
-                    bench.trace.after(self.prepare(tx, incarnation));
-                    let room = bench.room();
+                    kit.trace.after(self.prepare(tx, incarnation));
+                    let room = kit.room();
                     match self.take_fiber() {
-                        Some(fiber) => self.drive(fiber, tx, In::Run(tx, room), incarnation, &mut bench),
+                        Some(fiber) => self.drive(fiber, tx, In::Run(tx, room), incarnation, &mut kit),
                         None => {
                             let vm = direct.get_or_insert_with(|| {
                                 Vm::new(
@@ -308,21 +273,21 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                                 )
                             });
                             let attempt = attempt(self.input, vm, tx, room);
-                            self.settle(tx, incarnation, attempt, &mut bench)
+                            self.settle(tx, incarnation, attempt, &mut kit)
                         }
                     }
                 }
                 Task::Resume { tx } => {
                     let fiber = self.take_suspended(tx);
-                    self.drive(fiber, tx, In::Go, Incarnation::default(), &mut bench)
+                    self.drive(fiber, tx, In::Go, Incarnation::default(), &mut kit)
                 }
-                Task::Commit { range, in_order } => self.commit_or_halt(range, in_order, &mut bench),
+                Task::Commit { range, in_order } => self.commit_or_halt(range, in_order, &mut kit),
                 Task::Wait => unreachable!("the desk waits itself"),
                 Task::Done => break,
             };
         }
         self.close();
-        self.trace.lock().extend(bench.trace.into_events());
+        self.trace.lock().extend(kit.trace.into_events());
     }
 
     /// Closes the block once its transactions are in. The worker that is told first does it, while the others wake up
@@ -355,8 +320,8 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         fiber.unwrap_or_else(|| unreachable!("transaction {tx} is resumed and has no stack"))
     }
 
-    fn commit_or_halt(&self, range: Range<u32>, in_order: bool, bench: &mut Bench) -> Event {
-        match self.commit(range, in_order, bench) {
+    fn commit_or_halt(&self, range: Range<u32>, in_order: bool, kit: &mut Kit) -> Event {
+        match self.commit(range, in_order, kit) {
             Ok(event) => event,
             Err(error) => {
                 self.error.lock().get_or_insert(error);
@@ -417,15 +382,15 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         tx: TxIndex,
         command: In,
         incarnation: Incarnation,
-        bench: &mut Bench,
+        kit: &mut Kit,
     ) -> Event {
         match fiber.step(command) {
             Out::Over(attempt) => {
                 self.fibers.lock().push(fiber);
-                self.settle(tx, incarnation, attempt, bench)
+                self.settle(tx, incarnation, attempt, kit)
             }
             Out::Waits(wait) => {
-                bench.trace.end(tx, incarnation, Ran::Suspended(wait));
+                kit.trace.end(tx, incarnation, Ran::Suspended(wait));
                 self.contended.store(true, Ordering::SeqCst);
                 // The fiber must be in its place before anyone can be told to resume it.
                 let mut cell = self.cells[tx.pos()].lock();
@@ -446,14 +411,14 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
     }
 
     /// Takes in what an attempt gave.
-    fn settle(&self, tx: TxIndex, incarnation: Incarnation, attempt: Attempt, bench: &mut Bench) -> Event {
-        let spent = std::mem::take(&mut *self.spent[bench.worker].lock());
-        bench.take_back(spent);
+    fn settle(&self, tx: TxIndex, incarnation: Incarnation, attempt: Attempt, kit: &mut Kit) -> Event {
+        let spent = std::mem::take(&mut *self.spent[kit.worker].lock());
+        kit.take_back(spent);
         let mut cell = self.cells[tx.pos()].lock();
         match attempt {
             Attempt::Executed(mut ahead) => {
-                ahead.worker = bench.worker;
-                ahead.bloom = bench.blooms.bloom(ahead.executed.result.logs());
+                ahead.worker = kit.worker;
+                ahead.bloom = kit.blooms.bloom(ahead.executed.result.logs());
                 let gas = ahead.executed.result.tx_gas_used();
                 let mut suspects = Vec::new();
                 match &self.shared.source {
@@ -468,7 +433,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                 let in_chain = cell.met_at.is_some_and(|at| cell.written.contains(&at));
                 drop(cell);
                 self.doom(tx, &suspects);
-                bench.trace.end(tx, incarnation, Ran::Executed { gas });
+                kit.trace.end(tx, incarnation, Ran::Executed { gas });
                 Event::Executed { tx, gas, in_chain, suspects: suspects.iter().map(|suspect| suspect.tx).collect() }
             }
             Attempt::Deferred => {
@@ -477,22 +442,22 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                 if let Source::Memory(memory) = &self.shared.source {
                     memory.withdraw_all(tx, &mut cell.written);
                 }
-                bench.trace.end(tx, incarnation, Ran::Deferred);
+                kit.trace.end(tx, incarnation, Ran::Deferred);
                 Event::Deferred { tx }
             }
             Attempt::Unlisted(mismatch) => {
                 cell.outcome = None;
                 cell.mismatch = Some(mismatch);
-                bench.trace.end(tx, incarnation, Ran::Deferred);
+                kit.trace.end(tx, incarnation, Ran::Deferred);
                 Event::Deferred { tx }
             }
             Attempt::Blocked(wait) => {
-                bench.trace.end(tx, incarnation, Ran::Blocked(wait));
+                kit.trace.end(tx, incarnation, Ran::Blocked(wait));
                 cell.met(wait);
                 Event::Blocked { tx, on: wait_for(wait) }
             }
             Attempt::Cancelled => {
-                bench.trace.end(tx, incarnation, Ran::Cancelled { by: cell.aborted_by });
+                kit.trace.end(tx, incarnation, Ran::Cancelled { by: cell.aborted_by });
                 Event::Cancelled { tx }
             }
         }

@@ -1,6 +1,7 @@
 //! Taking transactions into the ledger, in order.
 
-use super::{Ahead, Bench, Run};
+use super::kit::Kit;
+use super::{Ahead, Run};
 use crate::error::ExecError;
 use crate::error::InvalidBlock;
 use crate::in_order::{InOrder, journal_account};
@@ -19,7 +20,7 @@ use std::ops::Range;
 
 impl<V: StateView + ?Sized> Run<'_, V> {
     /// Commits `range`. What does not hold is run again, here and in order.
-    pub(super) fn commit(&self, range: Range<u32>, in_order: bool, bench: &mut Bench) -> Result<Event, ExecError> {
+    pub(super) fn commit(&self, range: Range<u32>, in_order: bool, kit: &mut Kit) -> Result<Event, ExecError> {
         let mut held = self.order.lock();
         let Some(order) = held.as_mut() else { unreachable!("transactions {range:?} come after the end") };
         let (mut gas, mut wasted_gas, mut redone, mut suspects) = (0, 0, 0, Vec::new());
@@ -78,14 +79,14 @@ impl<V: StateView + ?Sized> Run<'_, V> {
                     })?;
                     self.doom(tx, &found);
                     suspects.extend(found.iter().map(|suspect| suspect.tx));
-                    bench.trace.end(tx, Incarnation::default(), Ran::InOrder { conflict });
-                    bench.trace.begin();
+                    kit.trace.end(tx, Incarnation::default(), Ran::InOrder { conflict });
+                    kit.trace.begin();
                 }
             }
             self.shared.committed.advance(tx);
         }
         drop(held);
-        bench.trace.end_commit(range.clone());
+        kit.trace.end_commit(range.clone());
         suspects.retain(|tx| tx.0 >= range.end);
         Ok(Event::Committed { range, gas, wasted_gas, redone, suspects })
     }

@@ -5,7 +5,8 @@
 //! worker may be chosen. The same seed gives the same interleaving, so that a failure is replayed from the
 //! seed that it prints.
 
-use super::{Attempt, Bench, Run, Suspension, wait_for};
+use super::kit::Kit;
+use super::{Attempt, Run, Suspension, wait_for};
 use crate::fiber::{Fiber, In, Out};
 use crate::report::Ran;
 use crate::scheduler::{Event, Task};
@@ -33,7 +34,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
     /// # Panics
     /// When no worker can go on although the block is not over: a scheduler that deadlocks.
     pub(super) fn work_driven(&self, workers: usize, mut choose: impl FnMut(usize) -> usize) {
-        let mut benches: Vec<Bench> = (0..workers.max(1)).map(|worker| Bench::new(worker, self.plan.clock)).collect();
+        let mut kits: Vec<Kit> = (0..workers.max(1)).map(|worker| Kit::new(worker, self.plan.clock)).collect();
         let mut crew: Vec<Worker<'a>> = (0..workers.max(1)).map(|_| Worker::Reporting(Event::Idle)).collect();
         // Workers that were told to wait, and that nothing has happened for since.
         let mut parked = vec![false; crew.len()];
@@ -48,7 +49,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             let chosen = if able.len() == 1 { able[0] } else { able[choose(able.len())] };
             last = chosen;
             let worker = std::mem::replace(&mut crew[chosen], Worker::Done);
-            let (worker, told_to_wait) = self.step_driven(worker, &mut benches[chosen]);
+            let (worker, told_to_wait) = self.step_driven(worker, &mut kits[chosen]);
             crew[chosen] = worker;
             match told_to_wait {
                 Told::ToWait => parked[chosen] = true,
@@ -61,26 +62,26 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             }
         }
         self.close();
-        let events = benches.into_iter().flat_map(|bench| bench.trace.into_events());
+        let events = kits.into_iter().flat_map(|kit| kit.trace.into_events());
         self.trace.lock().extend(events);
     }
 
     /// One step of one worker, and what that means for the others.
-    fn step_driven(&self, worker: Worker<'a>, bench: &mut Bench) -> (Worker<'a>, Told) {
+    fn step_driven(&self, worker: Worker<'a>, kit: &mut Kit) -> (Worker<'a>, Told) {
         match worker {
             Worker::Done => (Worker::Done, Told::Nothing),
             Worker::Reporting(event) => {
                 let news = event != Event::Idle;
-                bench.trace.begin();
+                kit.trace.begin();
                 match self.desk.ask(event) {
                     Task::Wait if news => (Worker::Reporting(Event::Idle), Told::NewsThenWait),
                     Task::Wait => (Worker::Reporting(Event::Idle), Told::ToWait),
                     Task::Done => (Worker::Done, Told::ToWork),
                     Task::Commit { range, in_order } => (Worker::Committing { range, in_order }, Told::ToWork),
                     Task::Execute { tx, incarnation } => {
-                        bench.trace.after(self.prepare(tx, incarnation));
+                        kit.trace.after(self.prepare(tx, incarnation));
                         let fiber = self.new_fiber().unwrap_or_else(|| panic!("no memory for a stack"));
-                        (Worker::Running { fiber, tx, incarnation, command: In::Run(tx, bench.room()) }, Told::ToWork)
+                        (Worker::Running { fiber, tx, incarnation, command: In::Run(tx, kit.room()) }, Told::ToWork)
                     }
                     Task::Resume { tx } => {
                         let fiber = self.take_suspended(tx);
@@ -105,7 +106,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                     (Worker::Settling { tx, incarnation, attempt: Attempt::Blocked(wait) }, Told::Nothing)
                 }
                 Out::Waits(wait) => {
-                    bench.trace.end(tx, incarnation, Ran::Suspended(wait));
+                    kit.trace.end(tx, incarnation, Ran::Suspended(wait));
                     let mut cell = self.cells[tx.pos()].lock();
                     cell.fiber = Some(fiber);
                     cell.met(wait);
@@ -119,10 +120,10 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                 Out::Ended => unreachable!("a fiber ends only when told to quit"),
             },
             Worker::Settling { tx, incarnation, attempt } => {
-                (Worker::Reporting(self.settle(tx, incarnation, attempt, bench)), Told::Nothing)
+                (Worker::Reporting(self.settle(tx, incarnation, attempt, kit)), Told::Nothing)
             }
             Worker::Committing { range, in_order } => {
-                (Worker::Reporting(self.commit_or_halt(range, in_order, bench)), Told::ToWork)
+                (Worker::Reporting(self.commit_or_halt(range, in_order, kit)), Told::ToWork)
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The state machine by itself, one rule each.
 
+use super::regret::{PAUSE, TROUBLE_MAX};
 use super::*;
 
 fn scheduler(tx_count: usize) -> Scheduler {
