@@ -119,12 +119,20 @@ mod tsan {
         pub(super) fn during<R>(&self, on_fiber: impl FnOnce() -> R) -> R {
             // SAFETY: the handle is live until drop, and the switch back restores the caller's own.
             unsafe {
-                let caller = __tsan_get_current_fiber();
+                let _back = Back(__tsan_get_current_fiber());
                 __tsan_switch_to_fiber(self.0, 0);
-                let result = on_fiber();
-                __tsan_switch_to_fiber(caller, 0);
-                result
+                on_fiber()
             }
+        }
+    }
+
+    /// Goes back to the caller's fiber, also where a panic comes out of the other.
+    struct Back(*mut c_void);
+
+    impl Drop for Back {
+        fn drop(&mut self) {
+            // SAFETY: it was the current fiber when this was made, and its stack is the one that this drops on.
+            unsafe { __tsan_switch_to_fiber(self.0, 0) }
         }
     }
 

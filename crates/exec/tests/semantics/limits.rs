@@ -46,18 +46,25 @@ fn one_executor_serves_several_callers_at_once() {
     for suspension in SUSPENSIONS {
         let executor = BlockExecutor::new(ExecutorConfig { workers: 4, suspension, ..ExecutorConfig::default() });
         std::thread::scope(|scope| {
-            for case in &cases {
-                let executor = &executor;
-                scope.spawn(move || {
-                    let block = case.block();
-                    let input = BlockInput::new(&block, &case.rules);
-                    let sequential = executor.execute(Engine::Sequential, &input, &case.state, None);
-                    let sequential = sequential.map(|execution| execution.outcome);
-                    for _ in 0..20 {
-                        let execution = executor.execute(Engine::Optimistic, &input, &case.state, None);
-                        same(&case.name, &sequential, &execution);
-                    }
-                });
+            let executor = &executor;
+            let callers: Vec<_> = cases
+                .iter()
+                .map(|case| {
+                    scope.spawn(move || {
+                        let block = case.block();
+                        let input = BlockInput::new(&block, &case.rules);
+                        let sequential = executor.execute(Engine::Sequential, &input, &case.state, None);
+                        let sequential = sequential.map(|execution| execution.outcome);
+                        for _ in 0..20 {
+                            let execution = executor.execute(Engine::Optimistic, &input, &case.state, None);
+                            same(&case.name, &sequential, &execution);
+                        }
+                    })
+                })
+                .collect();
+            // ThreadSanitizer sees the end of a thread where it is joined.
+            for caller in callers {
+                caller.join().expect("a caller does not panic");
             }
         });
     }
