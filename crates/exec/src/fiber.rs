@@ -130,6 +130,8 @@ mod tsan {
     struct Back(*mut c_void);
 
     impl Drop for Back {
+        // A call of its own would be entered on one fiber's records and left on the other's.
+        #[inline(always)]
         fn drop(&mut self) {
             // SAFETY: it was the current fiber when this was made, and its stack is the one that this drops on.
             unsafe { __tsan_switch_to_fiber(self.0, 0) }
