@@ -20,9 +20,9 @@ pub(super) struct Regret {
 /// Transactions of a stretch.
 const STRETCH: u32 = 16;
 /// Trouble that a stretch may have: an abort counts as two, a suspension as one.
-pub(super) const TROUBLE_MAX: u32 = 10;
+pub(super) const TROUBLE_MAX: u32 = 8;
 /// The first pause, in transactions.
-pub(super) const PAUSE: u32 = 32;
+pub(super) const PAUSE: u32 = 64;
 
 impl Regret {
     pub(super) fn new() -> Self {
