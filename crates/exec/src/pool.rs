@@ -37,11 +37,12 @@ impl Pool {
         std::thread::scope(|scope| {
             let work = &work;
             let others: Vec<_> = (1..workers).map(|worker| scope.spawn(move || work(worker))).collect();
-            work(0);
-            for other in others {
-                if let Err(panic) = other.join() {
-                    std::panic::resume_unwind(panic);
-                }
+            let own = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(0)));
+            // All are joined before a panic goes on: the scope's own wait is invisible.
+            let mut all: Vec<_> = others.into_iter().map(|other| other.join()).collect();
+            all.insert(0, own);
+            if let Some(Err(panic)) = all.into_iter().find(Result::is_err) {
+                std::panic::resume_unwind(panic);
             }
         });
         #[cfg(any(feature = "shuttle", tsan))]
