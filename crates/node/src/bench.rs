@@ -13,6 +13,7 @@ mod latency;
 mod machine;
 mod measure;
 mod page;
+mod prepared;
 mod report;
 mod slow_state;
 mod table;
@@ -24,10 +25,12 @@ use crate::worker_counts::WorkerCounts;
 use clap::{Args, Subcommand};
 use eyre::WrapErr;
 use measure::Measurement;
-use motet_workload::block_file::{ReplayBlock, collect_paths};
+use motet_workload::block_file::{BlockFileError, collect_paths};
+use prepared::{Fault, Prepared};
+use serde::Serialize;
 use slow_state::Slowness;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const EXAMPLES: &str = "\
@@ -89,7 +92,7 @@ pub(crate) struct ExecArgs {
     json: Option<PathBuf>,
 
     /// Write the results as one page with plots that needs nothing else.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "read_latency")]
     html: Option<PathBuf>,
 }
 
@@ -101,55 +104,85 @@ pub(crate) fn run(args: &BenchArgs) -> eyre::Result<Verdict> {
 
 fn exec(args: &ExecArgs) -> eyre::Result<Verdict> {
     let files = collect_paths(&args.paths)?;
-    let mut blocks = Vec::new();
-    let mut verdict = Verdict::Equal;
+    let mut faults = Vec::new();
     if files.is_empty() {
-        let _ = writeln!(io::stderr(), "error: the folders hold no block file (*.json or *.json.gz)");
-        return Ok(Verdict::BadInput);
+        let text = "the folders hold no block file (*.json or *.json.gz)".to_owned();
+        faults.push(Fault { verdict: Verdict::BadInput, text });
     }
+    let mut blocks = Vec::new();
     for loaded in load_batch(&files) {
-        match loaded {
+        let bad = |error: BlockFileError| Fault { verdict: Verdict::BadInput, text: error.to_string() };
+        match loaded.map_err(bad).and_then(Prepared::new) {
             Ok(block) => blocks.push(block),
-            Err(error) => {
-                let _ = writeln!(io::stderr(), "error: {error}");
-                verdict = Verdict::BadInput;
-            }
+            Err(fault) => faults.push(fault),
         }
     }
-    blocks.sort_by_key(|block| (block.number(), block.source.clone()));
+    blocks.sort_by_key(|prepared| (prepared.block.number(), prepared.block.source.clone()));
     let workers = args.workers.clone().unwrap_or_else(WorkerCounts::of_machine);
-    if !args.read_latency.is_empty() {
-        return with_latency(args, &blocks, workers.as_slice(), verdict);
-    }
-    let mut measurement = Measurement::new(workers.as_slice(), args.runs);
-    let show_progress = io::stderr().is_terminal();
-    let faults = measurement.take(&blocks, |pass, block| {
-        if show_progress {
-            let _ = write!(io::stderr(), "\rpass {pass} of {}, block {block}    ", args.runs);
+    let stdout = io::stdout();
+    let style = Style::of_stdout(&stdout);
+    if args.read_latency.is_empty() {
+        let mut measurement = Measurement::new(workers.as_slice(), args.runs);
+        faults.extend(measurement.take(&blocks, |pass, block| progress(&format!("pass {pass}, block {block}"))));
+        progress("");
+        let report = report::Report::new(&measurement);
+        shown(table::write(&report, &mut stdout.lock(), style))?;
+        write_json(args.json.as_deref(), &report)?;
+        if let Some(path) = &args.html {
+            write_file(path, &page::page(&report))?;
         }
-    });
-    if show_progress {
-        let _ = write!(io::stderr(), "\r{:60}\r", "");
+    } else {
+        let plan = args.latency_plan(workers.as_slice());
+        let report = latency::measure(&blocks, &plan, &mut faults, |block| progress(&format!("block {block}")))
+            .wrap_err("starting the thread that ends reads")?;
+        progress("");
+        shown(latency::write(&report, &mut stdout.lock(), style))?;
+        write_json(args.json.as_deref(), &report)?;
     }
     for fault in &faults {
         let _ = writeln!(io::stderr(), "error: {}", fault.text);
-        verdict = verdict.max(fault.verdict);
     }
-    let report = report::Report::new(&measurement);
-    let stdout = io::stdout();
-    match table::write(&report, &mut stdout.lock(), Style::of_stdout(&stdout)) {
-        // Whoever reads has read enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        other => other.wrap_err("standard output")?,
+    Ok(faults.iter().map(|fault| fault.verdict).max().unwrap_or_default())
+}
+
+impl ExecArgs {
+    fn latency_plan(&self, workers: &[usize]) -> latency::Plan {
+        let depths = || self.queue_depth.iter().map(|depth| *depth as usize);
+        let of_latency = |latency: &Duration| {
+            let latency = *latency;
+            depths().map(move |queue_depth| Slowness { latency, queue_depth })
+        };
+        latency::Plan {
+            slowness: self.read_latency.iter().flat_map(of_latency).collect(),
+            workers: workers.last().copied().unwrap_or(1),
+            in_flight: self.in_flight as usize,
+            runs: self.runs,
+        }
     }
-    if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&report).wrap_err("encoding the results")?;
-        std::fs::write(path, text).wrap_err_with(|| format!("writing {}", path.display()))?;
+}
+
+/// Says on a terminal what is being done; nothing clears the line.
+fn progress(doing: &str) {
+    if io::stderr().is_terminal() {
+        let _ = write!(io::stderr(), "\r{doing:<60}{}", if doing.is_empty() { "\r" } else { "" });
     }
-    if let Some(path) = &args.html {
-        std::fs::write(path, page::page(&report)).wrap_err_with(|| format!("writing {}", path.display()))?;
+}
+
+/// Whoever reads may have read enough: `motet bench exec blocks/ | head`.
+fn shown(written: io::Result<()>) -> eyre::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.wrap_err("standard output"),
     }
-    Ok(verdict)
+}
+
+fn write_json(path: Option<&Path>, report: &impl Serialize) -> eyre::Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    write_file(path, &serde_json::to_string_pretty(report).wrap_err("encoding the results")?)
+}
+
+fn write_file(path: &Path, text: &str) -> eyre::Result<()> {
+    std::fs::write(path, text).wrap_err_with(|| format!("writing {}", path.display()))
 }
 
 /// A time with its unit: `20us`, `1.5ms`.
@@ -168,46 +201,4 @@ fn duration(text: &str) -> Result<Duration, String> {
         return Err(format!("{text:?} is longer than a second: no block would end"));
     }
     Ok(duration)
-}
-
-fn with_latency(
-    args: &ExecArgs,
-    blocks: &[ReplayBlock],
-    workers: &[usize],
-    mut verdict: Verdict,
-) -> eyre::Result<Verdict> {
-    let depths = || args.queue_depth.iter().map(|depth| *depth as usize);
-    let slowness = args
-        .read_latency
-        .iter()
-        .flat_map(|latency| depths().map(|queue_depth| Slowness { latency: *latency, queue_depth }))
-        .collect();
-    let workers = workers.last().copied().unwrap_or(1);
-    let plan = latency::Plan { slowness, workers, in_flight: args.in_flight as usize, runs: args.runs };
-    let show_progress = io::stderr().is_terminal();
-    let mut faults = Vec::new();
-    let report = latency::measure(blocks, &plan, &mut faults, |block| {
-        if show_progress {
-            let _ = write!(io::stderr(), "\rblock {block}    ");
-        }
-    })
-    .wrap_err("starting the thread that ends reads")?;
-    if show_progress {
-        let _ = write!(io::stderr(), "\r{:40}\r", "");
-    }
-    for (fault, text) in &faults {
-        let _ = writeln!(io::stderr(), "error: {text}");
-        verdict = verdict.max(*fault);
-    }
-    let stdout = io::stdout();
-    match latency::write(&report, &mut stdout.lock(), Style::of_stdout(&stdout)) {
-        // Whoever reads has read enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        other => other.wrap_err("standard output")?,
-    }
-    if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&report).wrap_err("encoding the results")?;
-        std::fs::write(path, text).wrap_err_with(|| format!("writing {}", path.display()))?;
-    }
-    Ok(verdict)
 }

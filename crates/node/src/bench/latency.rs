@@ -1,16 +1,15 @@
 //! The engines over a parent state whose first read of each location takes time.
 
-use super::contender::{Contender, Given};
+use super::contender::Contender;
+use super::prepared::{Fault, Prepared};
 use super::slow_state::{Alarm, SlowState, Slowness};
 use crate::clock;
-use crate::replay::bench::input_of;
 use crate::replay::table::{Cell, mgas, plain, write_columns};
 use crate::style::Style;
 use crate::verdict::Verdict;
 use alloy_primitives::B256;
 use motet_exec::{BlockExecutor, CommitSink, Engine, ExecutorConfig};
 use motet_types::{StateDiff, TxIndex};
-use motet_workload::block_file::ReplayBlock;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -84,9 +83,9 @@ impl<F: Fn() -> u64 + Sync> CommitSink for Chains<'_, F> {
 
 /// Measures every block at every slowness. What differs or cannot be executed is named in `faults`.
 pub(super) fn measure(
-    blocks: &[ReplayBlock],
+    blocks: &[Prepared],
     plan: &Plan,
-    faults: &mut Vec<(Verdict, String)>,
+    faults: &mut Vec<Fault>,
     mut progress: impl FnMut(u64),
 ) -> io::Result<LatencyReport> {
     let alarm = Alarm::new(clock::now_ns)?;
@@ -104,16 +103,8 @@ pub(super) fn measure(
         runs: plan.runs,
         rows: Vec::new(),
     };
-    for block in blocks {
-        let input = input_of(block);
-        let reference = match in_order.execute(Engine::Sequential, &input, &block.state, None) {
-            Ok(execution) => execution.outcome,
-            Err(error) => {
-                faults.push((Verdict::BadInput, format!("{}: {error}", block.source.display())));
-                continue;
-            }
-        };
-        let list = alloy_rlp::encode(&reference.record.list);
+    for prepared in blocks {
+        let Prepared { block, reference, .. } = prepared;
         for slowness in &plan.slowness {
             progress(block.number());
             let instant = Slowness { latency: Duration::ZERO, ..*slowness };
@@ -123,7 +114,7 @@ pub(super) fn measure(
             in_order.forget();
             let began = clock::cpu_time();
             // It has just been executed over the same state.
-            let _ = in_order.execute(Engine::Sequential, &input, &counted, Some(&mut chains));
+            let _ = in_order.execute(Engine::Sequential, &prepared.given(&counted).input, &counted, Some(&mut chains));
             let cpu = clock::cpu_time().saturating_sub(began);
             let (cold_reads, longest_chain) = (counted.cold_reads(), chains.longest);
             let mut samples = [Vec::new(), Vec::new(), Vec::new()];
@@ -131,10 +122,10 @@ pub(super) fn measure(
             for _ in 0..plan.runs {
                 for (at, contender) in contenders.iter().enumerate() {
                     let state = SlowState::new(&block.state, *slowness, at > 0, &alarm, clock::now_ns);
-                    let timed = contender.run(&Given { input, state: &state, reference: &reference, list: &list });
+                    let timed = contender.run(&prepared.given(&state));
                     if let Some(difference) = timed.difference {
                         let text = format!("{}: {}: {difference}", block.source.display(), contender.name);
-                        faults.push((Verdict::Different, text));
+                        faults.push(Fault { verdict: Verdict::Different, text });
                     }
                     if at == 1 {
                         suspensions = timed.report.map_or(0, |report| report.suspensions);

@@ -2,11 +2,10 @@
 
 use super::contender::{Contender, Given, Timed};
 use super::machine;
-use crate::replay::bench::input_of;
+use super::prepared::{Fault, Prepared};
 use crate::verdict::Verdict;
-use motet_exec::{BlockExecutor, Engine, ExecutorConfig, Report};
+use motet_exec::{Engine, Report};
 use motet_types::Fork;
-use motet_workload::block_file::ReplayBlock;
 use std::time::Duration;
 
 /// A run is repeated at most this often.
@@ -46,13 +45,6 @@ pub(super) struct Sample {
     pub(super) report: Option<Report>,
 }
 
-/// Something that is wrong.
-#[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) verdict: Verdict,
-    pub(super) text: String,
-}
-
 impl Measurement {
     pub(super) fn new(workers: &[usize], runs: u32) -> Self {
         let mut contenders = vec![Contender::lean()];
@@ -67,32 +59,20 @@ impl Measurement {
     }
 
     /// Runs everything. What cannot be executed or differs is left out and reported.
-    pub(super) fn take(&mut self, blocks: &[ReplayBlock], mut progress: impl FnMut(u32, u64)) -> Vec<Fault> {
+    pub(super) fn take(&mut self, blocks: &[Prepared], mut progress: impl FnMut(u32, u64)) -> Vec<Fault> {
         let mut faults = Vec::new();
-        let in_order = BlockExecutor::new(ExecutorConfig { workers: 1, ..ExecutorConfig::default() });
-        let mut prepared = Vec::new();
-        for block in blocks {
-            let input = input_of(block);
-            match in_order.execute(Engine::Sequential, &input, &block.state, None) {
-                Ok(execution) => {
-                    let list = alloy_rlp::encode(&execution.outcome.record.list);
-                    self.blocks.push(Measured {
-                        block: block.number(),
-                        file: block.source.display().to_string(),
-                        fork: block.fork,
-                        txs: block.block.tx_count(),
-                        gas: execution.outcome.gas.header,
-                        samples: self.contenders.iter().map(|_| Vec::new()).collect(),
-                        peaks: vec![None; self.contenders.len()],
-                    });
-                    prepared.push((block, input, execution.outcome, list));
-                }
-                Err(error) => {
-                    let text = format!("{}: {error}", block.source.display());
-                    faults.push(Fault { verdict: Verdict::BadInput, text });
-                }
-            }
-        }
+        self.blocks = blocks
+            .iter()
+            .map(|Prepared { block, reference, .. }| Measured {
+                block: block.number(),
+                file: block.source.display().to_string(),
+                fork: block.fork,
+                txs: block.block.tx_count(),
+                gas: reference.gas.header,
+                samples: self.contenders.iter().map(|_| Vec::new()).collect(),
+                peaks: vec![None; self.contenders.len()],
+            })
+            .collect();
         let mut order: Vec<usize> = (0..self.contenders.len()).collect();
         for pass in 1..=self.runs {
             self.contenders.iter_mut().for_each(Contender::forget);
@@ -102,9 +82,10 @@ impl Measurement {
             } else {
                 order.rotate_left(1);
             }
-            for (at, (block, input, reference, list)) in prepared.iter().enumerate() {
+            for (at, prepared) in blocks.iter().enumerate() {
+                let block = &prepared.block;
                 progress(pass, block.number());
-                let given = Given { input: *input, state: &block.state, reference, list };
+                let given = prepared.given(&block.state);
                 for contender in &order {
                     if pass == 1 {
                         machine::forget_peak();

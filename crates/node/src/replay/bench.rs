@@ -88,19 +88,14 @@ impl Bench {
             runs: Vec::new(),
             schedule: None,
         };
-        let reference = self.in_order.execute(Engine::Sequential, &input_of(&block), &block.state, None);
-        let reference = match reference {
-            Ok(execution) => execution.outcome,
+        let reference = match reference(&self.in_order, &mut block) {
+            Ok(reference) => reference,
             Err(error) => {
                 replayed.disagreements = self.disagreements(&block, &error);
                 replayed.fault = Some(fault(&block, &error));
                 return replayed;
             }
         };
-        if reference.system_calls_skipped > 0 {
-            // The block's own list names what the skipped calls access, which this execution cannot.
-            block.block.access_list = None;
-        }
         if block.block.access_list.as_ref().is_some_and(|list| *list != reference.record.list) {
             self.refuse_list(&block, &mut replayed);
             return replayed;
@@ -269,6 +264,16 @@ impl<'a> Series<'a> {
     }
 }
 
+/// The sequential outcome of a block, which all others are compared with.
+pub(crate) fn reference(in_order: &BlockExecutor, block: &mut ReplayBlock) -> Result<BlockOutcome, ExecError> {
+    let reference = in_order.execute(Engine::Sequential, &input_of(block), &block.state, None)?.outcome;
+    if reference.system_calls_skipped > 0 {
+        // The block's own list names what the skipped calls access, which this execution cannot.
+        block.block.access_list = None;
+    }
+    Ok(reference)
+}
+
 /// What executes: the block under the terms that its file allows.
 pub(crate) fn input_of(block: &ReplayBlock) -> BlockInput<'_> {
     let system_calls = if block.lenient_system_calls { SystemCalls::SkipAbsent } else { SystemCalls::Strict };
@@ -284,7 +289,7 @@ fn is_about_the_list(error: &ExecError) -> bool {
 }
 
 /// `field: what is wrong` for a block that does not execute.
-fn fault(block: &ReplayBlock, error: &ExecError) -> String {
+pub(crate) fn fault(block: &ReplayBlock, error: &ExecError) -> String {
     let (transactions, state) = match block.schema {
         BlockSchema::MainnetBlock => ("block.transactions", "pre_state"),
         BlockSchema::BlockWitness => ("block.transactions", "witness.state"),
