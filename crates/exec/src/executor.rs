@@ -5,20 +5,18 @@ use crate::error::InvalidBlock;
 use crate::in_order::InOrder;
 use crate::list_index::ListIndex;
 use crate::listed::first_difference;
-use crate::mv_memory::MvMemory;
 use crate::parallel::{self, Hints, Plan, Schedule, Suspension};
 use crate::parent::Parent;
 use crate::pool::Pool;
 use crate::prefetch;
+use crate::recycled::Recycled;
 use crate::report::TraceEvent;
 use crate::scheduler::Limits;
 use crate::speculate::{Shared, Source};
-use crate::sync::Mutex;
 use crate::vm::{CodeCache, code_bytes_max};
 use alloy_consensus::Transaction as _;
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::B256;
-use corosensei::stack::DefaultStack;
 use motet_types::{
     BlockOutcome, BlockRecord, BlockRules, Fork, RecoveredBlock, StateDiff, StateView, Transaction, TxIndex,
     validate_list_form,
@@ -196,9 +194,7 @@ pub struct BlockExecutor {
     config: ExecutorConfig,
     pool: Pool,
     codes: CodeCache,
-    stacks: Mutex<Vec<DefaultStack>>,
-    /// Empty multi-version memories, kept for their room: one for each block that executes at a time.
-    memories: Mutex<Vec<MvMemory>>,
+    recycled: Recycled,
 }
 
 impl fmt::Debug for BlockExecutor {
@@ -234,7 +230,7 @@ impl BlockExecutor {
     /// An executor; threads start with the first block that uses them.
     pub fn new(config: ExecutorConfig) -> Self {
         let pool = Pool::new(config.workers);
-        Self { config, pool, codes: CodeCache::default(), stacks: Mutex::default(), memories: Mutex::default() }
+        Self { config, pool, codes: CodeCache::default(), recycled: Recycled::default() }
     }
 
     /// The configuration.
@@ -307,11 +303,11 @@ impl BlockExecutor {
         sink: Option<&'a mut dyn CommitSink>,
         fallback_reason: Option<&'static str>,
     ) -> Result<Execution, ExecError> {
-        let mut order = InOrder::open(input, parent, sink)?;
+        let mut order = InOrder::open(input, parent, sink, self.recycled.room())?;
         while order.committed() < input.block.tx_count() {
             order.run_next()?;
         }
-        let outcome = order.close()?;
+        let outcome = order.close(&self.recycled)?;
         let report = Report {
             path: Engine::Sequential,
             fallback_reason,
@@ -332,7 +328,6 @@ impl BlockExecutor {
         sink: Option<&'a mut dyn CommitSink>,
         list: Option<&ListIndex<'_>>,
     ) -> Result<Execution, ExecError> {
-        let list: Option<&ListIndex<'_>> = list;
         let no_hints = Hints::default();
         let fibers_max = match self.config.schedule {
             Schedule::Threads => (self.config.fiber_bytes_limit / crate::fiber::STACK_BYTES).max(1),
@@ -344,11 +339,17 @@ impl BlockExecutor {
             workers: self.config.workers,
             suspension: self.config.suspension,
             schedule: self.config.schedule,
-            fibers_max,
+            // Those that run need stacks as well.
+            fibers_max: fibers_max.saturating_add(self.config.workers),
             limits: match list {
                 // A list is right or the block is rejected: there is nothing to waste.
                 Some(_) => Limits { waste_floor_gas: u64::MAX / 2, suspended, ..Limits::default() },
-                None => Limits { lookahead: self.config.lookahead.max(1), suspended, ..Limits::default() },
+                None => Limits {
+                    lookahead: self.config.lookahead.max(1),
+                    suspended,
+                    reads_ahead: parent.view.may_pend(),
+                    ..Limits::default()
+                },
             },
             hints: input.hints.unwrap_or(&no_hints),
             clock: self.config.clock,
@@ -361,23 +362,21 @@ impl BlockExecutor {
         }
         let source = match list {
             Some(list) => Source::List(list),
-            None => Source::Memory(self.memories.lock().pop().unwrap_or_else(MvMemory::new)),
+            None => Source::Memory(self.recycled.memory()),
         };
         let shared = Shared::new(parent, input, source);
         let sink = sink.map(|sink| sink as &mut dyn CommitSink);
-        let mut order = InOrder::open_seen(input, parent, sink, |state| shared.opened(state))?;
+        let mut order = InOrder::open_seen(input, parent, sink, self.recycled.room(), |state| shared.opened(state))?;
         if let Some(list) = list
             && let Some(mismatch) = order.check_opening(list)
         {
             return Err(InvalidBlock::List(Box::new(mismatch)).into());
         }
-        let (outcome, log) = parallel::run(input, plan, &shared, order, &self.pool, &self.stacks);
-        if let Source::Memory(memory) = shared.source
-            && let Some(memory) = memory.emptied()
-        {
-            self.memories.lock().push(memory);
-        }
+        let (outcome, log) = parallel::run(input, plan, &shared, order, &self.pool, &self.recycled);
         let outcome = outcome?;
+        if let Source::Memory(memory) = shared.source {
+            self.recycled.keep_memory(memory);
+        }
         let report = Report {
             path: if list.is_some() { Engine::Listed } else { Engine::Optimistic },
             fallback_reason: None,
