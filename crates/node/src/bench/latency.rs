@@ -52,10 +52,10 @@ pub(super) struct Row {
     sequential_us: f64,
     optimistic_us: f64,
     listed_us: f64,
-    /// What no schedule without prediction can beat: the largest of CPU time over the workers, reads over the queue,
-    /// and the longest chain.
+    /// An estimate of what no schedule without prediction can beat: the largest of the sequential engine's CPU time over
+    /// the workers, reads over the queue, and the longest chain.
     bound_us: f64,
-    /// Suspensions of the median optimistic run.
+    /// Suspensions of the last optimistic run.
     suspensions: u64,
 }
 
@@ -68,15 +68,17 @@ impl Row {
 /// Counts cold reads between commits.
 struct Chains<'a, F> {
     read: &'a F,
-    before: u64,
+    /// `None` until the first transaction is in: its reads cannot be told from those of the system calls before it.
+    before: Option<u64>,
     longest: u64,
 }
 
 impl<F: Fn() -> u64 + Sync> CommitSink for Chains<'_, F> {
     fn committed(&mut self, _: TxIndex, _: Option<&StateDiff>) -> Option<B256> {
         let now = (self.read)();
-        self.longest = self.longest.max(now - self.before);
-        self.before = now;
+        if let Some(before) = self.before.replace(now) {
+            self.longest = self.longest.max(now - before);
+        }
         None
     }
 }
@@ -110,7 +112,7 @@ pub(super) fn measure(
             let instant = Slowness { latency: Duration::ZERO, ..*slowness };
             let counted = SlowState::new(&block.state, instant, false, &alarm, clock::now_ns);
             let read = || counted.cold_reads();
-            let mut chains = Chains { read: &read, before: 0, longest: 0 };
+            let mut chains = Chains { read: &read, before: None, longest: 0 };
             in_order.forget();
             let began = clock::cpu_time();
             // It has just been executed over the same state.
@@ -126,12 +128,17 @@ pub(super) fn measure(
                     if let Some(difference) = timed.difference {
                         let text = format!("{}: {}: {difference}", block.source.display(), contender.name);
                         faults.push(Fault { verdict: Verdict::Different, text });
+                        continue;
                     }
                     if at == 1 {
                         suspensions = timed.report.map_or(0, |report| report.suspensions);
                     }
                     samples[at].push(timed.wall);
                 }
+            }
+            if samples.iter().any(Vec::is_empty) {
+                // A ratio without one of them would look better than it is.
+                continue;
             }
             let [sequential_us, optimistic_us, listed_us] = samples.map(median_us);
             let latency_us = slowness.latency.as_secs_f64() * 1e6;

@@ -6,7 +6,18 @@ use super::prepared::{Fault, Prepared};
 use crate::verdict::Verdict;
 use motet_exec::{Engine, Report};
 use motet_types::Fork;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
 use std::time::Duration;
+
+/// Everybody once, in an order that follows from the pass and the block. Who runs after whom matters: a run on many
+/// threads leaves other caches and another heap to the next than one on a single thread.
+fn shuffled(count: usize, pass: u32, block: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    order.shuffle(&mut SmallRng::seed_from_u64(u64::from(pass) << 32 | block as u64));
+    order
+}
 
 /// A run is repeated at most this often.
 const REPEATS_MAX: u32 = 5;
@@ -73,20 +84,13 @@ impl Measurement {
                 peaks: vec![None; self.contenders.len()],
             })
             .collect();
-        let mut order: Vec<usize> = (0..self.contenders.len()).collect();
         for pass in 1..=self.runs {
             self.contenders.iter_mut().for_each(Contender::forget);
-            // Who runs after whom changes: a run on many threads leaves caches and heap to the next.
-            if pass % 2 == 0 {
-                order.reverse();
-            } else {
-                order.rotate_left(1);
-            }
             for (at, prepared) in blocks.iter().enumerate() {
                 let block = &prepared.block;
                 progress(pass, block.number());
                 let given = prepared.given(&block.state);
-                for contender in &order {
+                for contender in &shuffled(self.contenders.len(), pass, at) {
                     if pass == 1 {
                         machine::forget_peak();
                     }
@@ -120,7 +124,7 @@ impl Measurement {
         for _ in 0..REPEATS_MAX {
             let before = machine::waited();
             let timed = self.contenders[contender].run(given);
-            let waited = machine::waited().saturating_sub(before);
+            let waited = machine::waited().saturating_sub(before).max(timed.waited);
             if waited <= WAIT_FORGIVEN.max(timed.wall / 20) || timed.difference.is_some() {
                 return timed;
             }
