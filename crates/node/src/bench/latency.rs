@@ -2,6 +2,7 @@
 
 use super::contender::Contender;
 use super::prepared::{Fault, Prepared};
+use super::report::LARGE_GAS;
 use super::slow_state::{Alarm, SlowState, Slowness};
 use crate::clock;
 use crate::replay::table::{Cell, mgas, plain, write_columns};
@@ -212,14 +213,20 @@ pub(super) fn write(report: &LatencyReport, out: &mut impl Write, style: Style) 
     kinds.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
     kinds.dedup();
     writeln!(out)?;
-    for (latency, depth) in kinds {
-        let of_kind = || report.rows.iter().filter(|row| (row.latency_us, row.queue_depth) == (latency, depth));
-        let sum = |time: fn(&Row) -> f64| of_kind().map(time).sum::<f64>();
+    let groups: [(&str, fn(&&Row) -> bool); 2] =
+        [("all blocks", |_| true), (">= 4 Mgas, more than one transaction", |row| row.gas >= LARGE_GAS && row.txs > 1)];
+    for ((latency, depth), (group, belongs)) in kinds.iter().flat_map(|kind| groups.map(|group| (*kind, group))) {
+        let rows: Vec<&Row> = report.rows.iter().filter(belongs).collect();
+        let of_kind = || rows.iter().filter(|row| (row.latency_us, row.queue_depth) == (latency, depth));
+        if of_kind().count() == 0 {
+            continue;
+        }
+        let sum = |time: fn(&Row) -> f64| of_kind().map(|row| time(row)).sum::<f64>();
         let sequential = sum(|row| row.sequential_us);
         writeln!(
             out,
             "{latency:.0} us, queue {depth}, {} in flight, {} workers: total time of sequential over optimistic {:.1}x, listed {:.1}x, \
-             bound without prediction {:.1}x ({} blocks)",
+             bound without prediction {:.1}x ({} blocks: {group})",
             report.in_flight,
             report.workers,
             sequential / sum(|row| row.optimistic_us),

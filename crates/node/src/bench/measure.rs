@@ -6,10 +6,22 @@ use super::prepared::{Fault, Prepared};
 use crate::verdict::Verdict;
 use motet_exec::{Engine, Report};
 use motet_types::Fork;
+use motet_workload::block_file::ReplayBlock;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
+use std::path::Path;
 use std::time::Duration;
+
+/// What a block is called among others.
+fn name(block: &ReplayBlock, blocks: &[Prepared]) -> String {
+    let number = block.number();
+    let alone = blocks.iter().filter(|other| other.block.number() == number).count() < 2;
+    match block.source.parent().and_then(Path::file_name) {
+        Some(folder) if !alone => format!("{}/{number}", folder.display()),
+        _ => number.to_string(),
+    }
+}
 
 /// Everybody once, in an order that follows from the pass and the block. Who runs after whom matters: a run on many
 /// threads leaves other caches and another heap to the next than one on a single thread.
@@ -39,6 +51,8 @@ pub(super) struct Measurement {
 #[derive(Debug)]
 pub(super) struct Measured {
     pub(super) block: u64,
+    /// The number; where several blocks have it, behind the name of the file's folder.
+    pub(super) name: String,
     pub(super) file: String,
     pub(super) fork: Fork,
     pub(super) txs: usize,
@@ -76,6 +90,7 @@ impl Measurement {
             .iter()
             .map(|Prepared { block, reference, .. }| Measured {
                 block: block.number(),
+                name: name(block, blocks),
                 file: block.source.display().to_string(),
                 fork: block.fork,
                 txs: block.block.tx_count(),
