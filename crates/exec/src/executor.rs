@@ -6,7 +6,7 @@ use crate::in_order::InOrder;
 use crate::list_index::ListIndex;
 use crate::listed::first_difference;
 use crate::mv_memory::MvMemory;
-use crate::parallel::{self, Hints, Plan, Schedule, Suspension};
+use crate::parallel::{self, Hints, Plan, Schedule, Suspension, VirtualClock};
 use crate::parent::Parent;
 use crate::pool::Pool;
 use crate::prefetch;
@@ -199,6 +199,8 @@ pub struct BlockExecutor {
     stacks: Mutex<Vec<DefaultStack>>,
     /// Empty multi-version memories, kept for their room: one for each block that executes at a time.
     memories: Mutex<Vec<MvMemory>>,
+    /// Workers are imaginary where this is given (`simulate`).
+    virtual_clock: Option<VirtualClock>,
 }
 
 impl fmt::Debug for BlockExecutor {
@@ -234,7 +236,18 @@ impl BlockExecutor {
     /// An executor; threads start with the first block that uses them.
     pub fn new(config: ExecutorConfig) -> Self {
         let pool = Pool::new(config.workers);
-        Self { config, pool, codes: CodeCache::default(), stacks: Mutex::default(), memories: Mutex::default() }
+        let (codes, stacks, memories) = (CodeCache::default(), Mutex::default(), Mutex::default());
+        Self { config, pool, codes, stacks, memories, virtual_clock: None }
+    }
+
+    /// An executor whose workers are imaginary. It starts no thread.
+    pub(crate) fn under(config: ExecutorConfig, clock: VirtualClock) -> Self {
+        Self { config, virtual_clock: Some(clock), ..Self::new(ExecutorConfig { workers: 1, ..config }) }
+    }
+
+    /// How the last block went under the virtual clock; `None` when it ran in order.
+    pub(crate) fn take_timeline(&self) -> Option<parallel::Timeline> {
+        self.virtual_clock.as_ref()?.take_timeline()
     }
 
     /// The configuration.
@@ -339,7 +352,11 @@ impl BlockExecutor {
             // One thread that imitates many has nothing but fibers.
             Schedule::Seeded(_) | Schedule::Driven(_) => usize::MAX,
         };
-        let suspended = u32::try_from(fibers_max).unwrap_or(u32::MAX);
+        let suspended = match &self.virtual_clock {
+            Some(_) => self.config.fiber_bytes_limit / crate::fiber::STACK_BYTES,
+            None => fibers_max,
+        };
+        let suspended = u32::try_from(suspended).unwrap_or(u32::MAX);
         let plan = Plan {
             workers: self.config.workers,
             suspension: self.config.suspension,
@@ -352,6 +369,7 @@ impl BlockExecutor {
             },
             hints: input.hints.unwrap_or(&no_hints),
             clock: self.config.clock,
+            virtual_clock: self.virtual_clock.as_ref(),
         };
         if parent.view.may_pend() {
             match list {

@@ -27,6 +27,7 @@ mod pool;
 mod prefetch;
 mod report;
 mod scheduler;
+pub mod simulate;
 mod speculate;
 mod stop;
 mod sync;

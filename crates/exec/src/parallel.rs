@@ -14,6 +14,7 @@ mod commit;
 mod desk;
 mod kit;
 mod seeded;
+mod virtual_clock;
 
 use crate::error::ExecError;
 use crate::executor::BlockInput;
@@ -35,6 +36,7 @@ use desk::Desk;
 use kit::Kit;
 use motet_types::{BlockOutcome, Fork, Incarnation, Location, StateView, TxIndex};
 use seeded::Dice;
+pub(crate) use virtual_clock::{Timeline, VirtualClock, time_dispatch, virtual_now};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -85,6 +87,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) limits: Limits,
     pub(crate) hints: &'a Hints,
     pub(crate) clock: fn() -> u64,
+    /// Imaginary workers instead of those of `schedule`.
+    pub(crate) virtual_clock: Option<&'a VirtualClock>,
 }
 
 /// What a parallel execution has to say about itself.
@@ -213,6 +217,7 @@ pub(crate) fn run<'a, V: StateView + ?Sized>(
         }
     }
     let workers = match plan.schedule {
+        _ if let Some(clock) = plan.virtual_clock => run.work_virtually(clock),
         Schedule::Threads => pool.scope(plan.workers.min(tx_count.max(1)), |worker| run.work(worker)),
         Schedule::Seeded(seed) => {
             let mut dice = Dice(seed);
@@ -346,6 +351,11 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         if let Some(fiber) = self.fibers.lock().pop() {
             return Some(fiber);
         }
+        self.fresh_fiber()
+    }
+
+    /// A new fiber within the bound.
+    fn fresh_fiber(&self) -> Option<Fiber<'a, Attempt>> {
         if self.fiber_count.fetch_add(1, Ordering::SeqCst) as usize >= self.plan.fibers_max {
             self.fiber_count.fetch_sub(1, Ordering::SeqCst);
             return None;
