@@ -30,6 +30,7 @@ use crew::{Crew, Wake};
 use motet_types::{Incarnation, StateView, TxIndex};
 use std::cell::Cell as Held;
 use std::ops::Range;
+use std::task::Waker;
 
 thread_local! {
     static NOW: Held<u64> = const { Held::new(0) };
@@ -342,6 +343,14 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             Out::Waits(wait @ (Wait::Writer(..) | Wait::Turn)) if !running.keeps => {
                 running.fiber.step(In::Cancel);
                 self.over(at, running, Attempt::Blocked(wait), crew);
+                crew.work(at, Work::Executing, Some(tx), extra_ns);
+            }
+            Out::Waits(Wait::Ticket(ticket)) => {
+                // The view said that its reads never wait. This one does in real time, and takes none here.
+                while self.shared.parent.view.poll_ticket(ticket, Waker::noop()).is_pending() {
+                    std::thread::yield_now();
+                }
+                crew.hands[at].doing = Doing::Running(Running { resumed: true, ..running });
                 crew.work(at, Work::Executing, Some(tx), extra_ns);
             }
             Out::Waits(wait) => {
