@@ -6,7 +6,7 @@ use crate::in_order::InOrder;
 use crate::list_index::ListIndex;
 use crate::listed::first_difference;
 use crate::mv_memory::MvMemory;
-use crate::parallel::{self, Hints, Plan, Schedule, Suspension, VirtualClock};
+use crate::parallel::{self, Hints, Plan, Rehearsal, Schedule, Suspension};
 use crate::parent::Parent;
 use crate::pool::Pool;
 use crate::prefetch;
@@ -199,8 +199,8 @@ pub struct BlockExecutor {
     stacks: Mutex<Vec<DefaultStack>>,
     /// Empty multi-version memories, kept for their room: one for each block that executes at a time.
     memories: Mutex<Vec<MvMemory>>,
-    /// Workers are imaginary where this is given (`simulate`).
-    virtual_clock: Option<VirtualClock>,
+    /// How workers are imitated, where this serves simulation.
+    rehearsal: Option<Rehearsal>,
 }
 
 impl fmt::Debug for BlockExecutor {
@@ -237,17 +237,17 @@ impl BlockExecutor {
     pub fn new(config: ExecutorConfig) -> Self {
         let pool = Pool::new(config.workers);
         let (codes, stacks, memories) = (CodeCache::default(), Mutex::default(), Mutex::default());
-        Self { config, pool, codes, stacks, memories, virtual_clock: None }
+        Self { config, pool, codes, stacks, memories, rehearsal: None }
     }
 
-    /// An executor whose workers are imaginary. It starts no thread.
-    pub(crate) fn under(config: ExecutorConfig, clock: VirtualClock) -> Self {
-        Self { config, virtual_clock: Some(clock), ..Self::new(ExecutorConfig { workers: 1, ..config }) }
+    /// An executor that imitates workers, on so many real threads.
+    pub(crate) fn rehearsing(config: ExecutorConfig, threads: usize, rehearsal: Rehearsal) -> Self {
+        Self { config, rehearsal: Some(rehearsal), ..Self::new(ExecutorConfig { workers: threads, ..config }) }
     }
 
-    /// How the last block went under the virtual clock; `None` when it ran in order.
-    pub(crate) fn take_timeline(&self) -> Option<parallel::Timeline> {
-        self.virtual_clock.as_ref()?.take_timeline()
+    /// How workers are imitated.
+    pub(crate) fn rehearsal(&self) -> Option<&Rehearsal> {
+        self.rehearsal.as_ref()
     }
 
     /// The configuration.
@@ -352,7 +352,7 @@ impl BlockExecutor {
             // One thread that imitates many has nothing but fibers.
             Schedule::Seeded(_) | Schedule::Driven(_) => usize::MAX,
         };
-        let suspended = match &self.virtual_clock {
+        let suspended = match &self.rehearsal {
             Some(_) => self.config.fiber_bytes_limit / crate::fiber::STACK_BYTES,
             None => fibers_max,
         };
@@ -369,7 +369,7 @@ impl BlockExecutor {
             },
             hints: input.hints.unwrap_or(&no_hints),
             clock: self.config.clock,
-            virtual_clock: self.virtual_clock.as_ref(),
+            rehearsal: self.rehearsal.as_ref(),
         };
         if parent.view.may_pend() {
             match list {

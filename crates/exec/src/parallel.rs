@@ -13,6 +13,7 @@
 mod commit;
 mod desk;
 mod kit;
+mod relay;
 mod seeded;
 mod virtual_clock;
 
@@ -87,8 +88,17 @@ pub(crate) struct Plan<'a> {
     pub(crate) limits: Limits,
     pub(crate) hints: &'a Hints,
     pub(crate) clock: fn() -> u64,
-    /// Imaginary workers instead of those of `schedule`.
-    pub(crate) virtual_clock: Option<&'a VirtualClock>,
+    /// Other workers than those of `schedule`, for simulation.
+    pub(crate) rehearsal: Option<&'a Rehearsal>,
+}
+
+/// A way to execute that serves simulation, not speed.
+#[derive(Debug)]
+pub(crate) enum Rehearsal {
+    /// On imaginary workers.
+    Virtual(Box<VirtualClock>),
+    /// On two workers of which one works at a time.
+    Relay,
 }
 
 /// What a parallel execution has to say about itself.
@@ -217,7 +227,10 @@ pub(crate) fn run<'a, V: StateView + ?Sized>(
         }
     }
     let workers = match plan.schedule {
-        _ if let Some(clock) = plan.virtual_clock => run.work_virtually(clock),
+        _ if let Some(rehearsal) = plan.rehearsal => match rehearsal {
+            Rehearsal::Virtual(clock) => run.work_virtually(clock),
+            Rehearsal::Relay => run.work_in_relay(pool),
+        },
         Schedule::Threads => pool.scope(plan.workers.min(tx_count.max(1)), |worker| run.work(worker)),
         Schedule::Seeded(seed) => {
             let mut dice = Dice(seed);

@@ -29,7 +29,7 @@ pub use sample::{EngineSample, InOrderSample, Steps, TxSteps};
 
 use crate::error::ExecError;
 use crate::executor::{BlockExecutor, BlockInput, Engine, Execution, ExecutorConfig};
-use crate::parallel::{Schedule, Suspension, VirtualClock, virtual_now};
+use crate::parallel::{Rehearsal, Schedule, Suspension, Timeline, VirtualClock, virtual_now};
 use motet_types::StateView;
 
 /// Under what circumstances a block is simulated.
@@ -91,7 +91,7 @@ pub fn simulate<V: StateView + ?Sized>(
     view: &V,
     setting: &Setting<'_>,
 ) -> Result<Simulation, SimulateError> {
-    let (costs, txs) = (setting.block.txs.len(), input.block.tx_count());
+    let (costs, txs) = (setting.block.txs.len().min(setting.block.relayed.len()), input.block.tx_count());
     if costs != txs {
         return Err(SimulateError::OtherBlock { costs, txs });
     }
@@ -102,7 +102,7 @@ pub fn simulate<V: StateView + ?Sized>(
     let execution = executor.execute(engine, input, view, None)?;
     let closing_ns = setting.closing_ns(setting.block.root_ns);
     // Where no worker was imagined the block ran in order.
-    let Some(timeline) = executor.take_timeline() else {
+    let Some(timeline) = timeline_of(&executor) else {
         let in_order_ns = setting.block.in_order_ns;
         let path = Path::of(Work::Redoing, in_order_ns);
         return Ok(Simulation { execution, end_ns: in_order_ns, path, busy_ns: in_order_ns });
@@ -143,14 +143,31 @@ pub fn time_steps<V: StateView + ?Sized>(
     let executor = imagining(1, Suspension::WhenUseful, watched);
     // Predictions would have it wait for what is not needed with one worker.
     executor.execute(engine, &BlockInput { hints: None, ..*input }, view, None)?;
-    Ok(executor.take_timeline().map(|timeline| timeline.steps).unwrap_or_default())
+    Ok(timeline_of(&executor).map(|timeline| timeline.steps).unwrap_or_default())
 }
 
 fn imagining(workers: usize, suspension: Suspension, clock: VirtualClock) -> BlockExecutor {
     // Any schedule but threads has every transaction pause before each read.
     let schedule = Schedule::Seeded(0);
     let config = ExecutorConfig { workers, schedule, suspension, clock: virtual_now, ..ExecutorConfig::default() };
-    BlockExecutor::under(config, clock)
+    BlockExecutor::rehearsing(config, 1, Rehearsal::Virtual(Box::new(clock)))
+}
+
+/// How the last block went under the virtual clock; `None` when it ran in order.
+fn timeline_of(executor: &BlockExecutor) -> Option<Timeline> {
+    match executor.rehearsal()? {
+        Rehearsal::Virtual(clock) => clock.take_timeline(),
+        Rehearsal::Relay => None,
+    }
+}
+
+impl BlockExecutor {
+    /// An executor of two workers of which only one works at a time: what one has executed, the other commits. Sampled
+    /// beside one worker it tells what it costs that data comes from another processor.
+    pub fn in_relay(clock: fn() -> u64) -> Self {
+        let config = ExecutorConfig { workers: 2, suspension: Suspension::Never, clock, ..ExecutorConfig::default() };
+        Self::rehearsing(config, 2, Rehearsal::Relay)
+    }
 }
 
 impl Setting<'_> {

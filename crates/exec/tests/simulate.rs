@@ -6,7 +6,9 @@ mod support;
 use motet_exec::simulate::{
     BlockCosts, MachineCosts, Setting, SimulateError, Simulation, TxCosts, Work, simulate, time_steps,
 };
-use motet_exec::{BlockExecutor, BlockInput, Engine, ExecError, ExecutorConfig, Hints, Suspension, TraceWhat};
+use motet_exec::{
+    BlockExecutor, BlockInput, Engine, ExecError, ExecutorConfig, Hints, Suspension, TraceEvent, TraceWhat,
+};
 use motet_types::{BlockOutcome, Fork, Location, RecoveredBlock, TxIndex};
 use random_block::random_block;
 use support::{Case, Code, PendingView, Tx, contract, eoa, everything};
@@ -39,15 +41,21 @@ impl Made {
         let input = BlockInput::new(&block, &case.rules);
         // A clock that stands still tells how many slices each transaction has.
         let steps = time_steps(Engine::Optimistic, &input, &case.state, || 0).expect("the block is valid");
-        let txs = steps.txs.iter().zip(1..).map(|(tx, pos)| TxCosts {
-            slices_ns: vec![SLICE_NS; tx.slices_ns.len()],
-            settle_ns: 300,
-            commit_ns: 700 + pos,
-            in_order_ns: SLICE_NS * tx.slices_ns.len() as u64,
-        });
+        let txs: Vec<TxCosts> = steps
+            .txs
+            .iter()
+            .zip(1..)
+            .map(|(tx, pos)| TxCosts {
+                slices_ns: vec![SLICE_NS; tx.slices_ns.len()],
+                settle_ns: 300,
+                commit_ns: 700 + pos,
+                in_order_ns: SLICE_NS * tx.slices_ns.len() as u64,
+            })
+            .collect();
         let costs = BlockCosts {
             opening_ns: 10_000,
-            txs: txs.collect(),
+            relayed: txs.clone(),
+            txs,
             closing_ns: 20_000,
             root_ns: 5_000,
             validation_ns: 30.0,
@@ -129,7 +137,7 @@ fn independent_transactions_scale_and_a_chain_does_not() {
     let made = independent(200);
     // Without what is serial by nature, and with transactions much longer than what goes on between them.
     let mut costs = BlockCosts { opening_ns: 0, closing_ns: 0, root_ns: 0, ..made.costs.clone() };
-    for tx in &mut costs.txs {
+    for tx in costs.txs.iter_mut().chain(&mut costs.relayed) {
         tx.commit_ns = 10;
         tx.slices_ns.iter_mut().for_each(|slice| *slice = 100_000);
     }
@@ -165,7 +173,7 @@ fn equal_costs_give_equal_schedules_whose_times_add_up() {
                 assert_eq!(first.path.total_ns(), first.end_ns);
                 assert_eq!(first.execution.outcome, expected, "{workers} workers, {suspension:?}");
                 let trace = &first.execution.report.trace;
-                let committed = |event: &&motet_exec::TraceEvent| matches!(event.what, TraceWhat::Committed { .. });
+                let committed = |event: &&TraceEvent| matches!(event.what, TraceWhat::Committed { .. });
                 assert_eq!(trace.iter().filter(committed).count(), made.block.tx_count());
                 assert!(trace.iter().all(|event| event.start_ns <= event.end_ns && event.end_ns < first.end_ns));
             }
@@ -178,10 +186,10 @@ fn equal_costs_give_equal_schedules_whose_times_add_up() {
 fn predictions_shorten_a_block_whose_last_transaction_is_long() {
     let made = independent(100);
     let mut costs = made.costs.clone();
-    costs.txs[99].slices_ns.iter_mut().for_each(|slice| *slice *= 100);
+    costs.relayed[99].slices_ns.iter_mut().for_each(|slice| *slice *= 100);
     let setting = Setting { block: &costs, ..made.setting(8) };
     let plain = made.run_under(&setting, None);
-    let weights = costs.txs.iter().map(TxCosts::run_ns).collect();
+    let weights = costs.relayed.iter().map(TxCosts::run_ns).collect();
     let hints = Hints { weights, writes: vec![(TxIndex(3), Location::Slot(contract(3), Default::default()))] };
     let guided = made.run_under(&setting, Some(&hints));
     assert_eq!(plain.path.longest().map(|longest| longest.0), Some(TxIndex(99)));
@@ -216,7 +224,8 @@ fn random_blocks_give_the_sequential_outcome_or_error() {
             commit_ns: 150,
             in_order_ns: 1_000,
         };
-        let costs = BlockCosts { txs: (0..case.block.tx_count()).map(tx).collect(), ..BlockCosts::default() };
+        let txs: Vec<TxCosts> = (0..case.block.tx_count()).map(tx).collect();
+        let costs = BlockCosts { relayed: txs.clone(), txs, ..BlockCosts::default() };
         let expected = executor.execute(Engine::Sequential, &input, &case.state, None).map(|done| done.outcome);
         for workers in [1, 2, 4, 16] {
             let suspension = [Suspension::Never, Suspension::WhenUseful, Suspension::Always][seed as usize % 3];
@@ -269,4 +278,53 @@ fn what_cannot_be_simulated_is_named() {
     let slow = PendingView::new(&made.case.state, false);
     let simulation = simulate(Engine::Optimistic, &input, &slow, &made.setting(2)).expect("valid");
     assert_eq!(simulation.execution.outcome, made.sequential());
+}
+
+/// Two workers that take turns give the sequential outcome too, and every part of it is timed.
+#[test]
+fn a_relay_commits_what_the_other_worker_made() {
+    fn clock() -> u64 {
+        static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        START.get_or_init(std::time::Instant::now).elapsed().as_nanos() as u64
+    }
+    let relay = BlockExecutor::in_relay(clock);
+    for fork in [Fork::Byzantium, Fork::Amsterdam] {
+        let made = Made::new(everything(fork));
+        let input = BlockInput::new(&made.block, &made.case.rules);
+        let expected = made.sequential();
+        let with_record = input.with_record(&expected.record);
+        for (engine, input) in [(Engine::Optimistic, &input), (Engine::Listed, &with_record)] {
+            // On a busy machine the second thread may come too late to take part.
+            let carried = (0..20).any(|_| {
+                let execution = relay.execute(engine, input, &made.case.state, None).expect("valid");
+                assert_eq!((execution.outcome, execution.report.aborts), (expected.clone(), 0));
+                all_carried(&execution.report.trace)
+            });
+            assert!(carried, "{engine} at {fork}");
+            let sample = relay.sample(engine, input, &made.case.state).expect("valid");
+            assert!(sample.run_ns.iter().all(|ns| *ns > 0) && sample.commit_ns.iter().all(|ns| *ns > 0));
+        }
+    }
+    // A block that is invalid ends for both.
+    for seed in 0..60 {
+        let case = random_block(seed);
+        let input = BlockInput::new(&case.block, &case.rules);
+        let expected = BlockExecutor::new(ExecutorConfig::default());
+        let expected = expected.execute(Engine::Sequential, &input, &case.state, None).map(|done| done.outcome);
+        let found = relay.execute(Engine::Optimistic, &input, &case.state, None).map(|done| done.outcome);
+        assert_eq!(found, expected, "seed {seed}");
+    }
+}
+
+/// Whether each transaction was committed by itself, by the worker that had not executed it.
+fn all_carried(trace: &[TraceEvent]) -> bool {
+    let ran = |tx: TxIndex| {
+        let of_tx = |event: &&TraceEvent| event.tx == tx && matches!(event.what, TraceWhat::Executed { .. });
+        trace.iter().find(of_tx)
+    };
+    let mut commits = trace.iter().filter(|event| matches!(event.what, TraceWhat::Committed { .. }));
+    commits.all(|commit| {
+        let by_other = ran(commit.tx).is_none_or(|run| run.worker != commit.worker && run.end_ns <= commit.start_ns);
+        by_other && commit.what == TraceWhat::Committed { count: 1 }
+    })
 }

@@ -46,7 +46,12 @@ impl Desk {
         self.state.lock().scheduler.step(event)
     }
 
-    /// The same, and what is left for workers that wait.
+    /// Reports, and gets nothing.
+    pub(super) fn tell(&self, event: Event) {
+        self.state.lock().scheduler.report(event);
+    }
+
+    /// Like [`Desk::ask`], and what is left for workers that wait.
     pub(super) fn ask_for_others(&self, event: Event) -> (Task, More) {
         let mut state = self.state.lock();
         let task = state.scheduler.step(event);

@@ -154,6 +154,7 @@ struct Batch {
 /// What the simulation keeps beside the workers.
 struct Books<'a> {
     clock: &'a VirtualClock,
+    workers: usize,
     kits: Vec<Kit>,
     /// By transaction: the slice that it runs next. A suspended transaction goes on where it was.
     slices: Vec<usize>,
@@ -174,6 +175,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         let mut crew = Crew::new(workers, &setting);
         let mut books = Books {
             clock,
+            workers,
             kits: (0..workers).map(|worker| Kit::new(worker, self.plan.clock)).collect(),
             slices: vec![0; tx_count],
             left: Vec::new(),
@@ -311,7 +313,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
     /// Lets a transaction go on to its next read, its end, or where it must wait.
     fn run_virtually(&self, at: usize, mut running: Running<'a>, crew: &mut Crew<'a>, books: &mut Books<'_>) {
         let (tx, incarnation) = (running.tx, running.incarnation);
-        let costs = &books.clock.block.txs[tx.pos()];
+        let costs = books.clock.block.tx(tx.pos(), books.workers);
         let switch_ns = books.clock.machine.switch_ns;
         let command = std::mem::replace(&mut running.command, In::Go);
         let extra_ns = std::mem::take(&mut running.extra_ns);
@@ -381,9 +383,11 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
     /// Begins to enter a batch's next transaction into the ledger.
     fn commit_virtually(&self, at: usize, batch: Batch, crew: &mut Crew<'a>, books: &mut Books<'_>) {
         let tx = TxIndex(batch.next);
-        let costs = &books.clock.block.txs[tx.pos()];
+        let block = &books.clock.block;
+        let costs = block.tx(tx.pos(), books.workers);
         let (work, ns) = match self.forecast(tx, batch.in_order, books) {
-            Forecast::Holds => (Work::Committing, costs.commit_ns),
+            Forecast::Holds { by } if by == at => (Work::Committing, block.txs[tx.pos()].commit_ns),
+            Forecast::Holds { .. } => (Work::Committing, costs.commit_ns),
             Forecast::InOrder => (Work::Redoing, costs.in_order_ns),
             Forecast::Conflict { compared } => {
                 let validation_ns = (compared as f64 * books.clock.block.validation_ns).round() as u64;
@@ -402,7 +406,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             return Forecast::InOrder;
         };
         if matches!(self.shared.source, Source::List(_)) {
-            return Forecast::Holds;
+            return Forecast::Holds { by: ahead.worker };
         }
         let mut state = ahead.executed.state.clone();
         let compared = state.len() as u64 + state.values().map(|account| account.storage.len() as u64).sum::<u64>();
@@ -411,7 +415,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         books.steps.validating_ns += books.real_now().saturating_sub(began);
         books.steps.validated += compared;
         match verdict {
-            Ok(Ok(())) => Forecast::Holds,
+            Ok(Ok(())) => Forecast::Holds { by: ahead.worker },
             // A read that fails now fails the commit too, which ends the block.
             Ok(Err(_)) | Err(_) => Forecast::Conflict { compared },
         }
@@ -419,7 +423,10 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
 }
 
 enum Forecast {
-    Holds,
+    Holds {
+        /// Who executed it.
+        by: usize,
+    },
     InOrder,
     Conflict {
         /// Accounts and slots that may have been compared.

@@ -21,8 +21,10 @@ pub struct TxCosts {
 pub struct BlockCosts {
     /// Before the first transaction.
     pub opening_ns: u64,
-    /// By transaction.
+    /// By transaction, for a worker that is alone.
     pub txs: Vec<TxCosts>,
+    /// By transaction, for one of several workers: what it works on comes from another one's processor.
+    pub relayed: Vec<TxCosts>,
     /// From the last transaction to the outcome.
     pub closing_ns: u64,
     /// The receipts root.
@@ -49,10 +51,11 @@ impl TxCosts {
 impl BlockCosts {
     /// Everything for nothing.
     pub(crate) fn free(tx_count: usize) -> Self {
-        Self { txs: vec![TxCosts::default(); tx_count], ..Self::default() }
+        let txs = vec![TxCosts::default(); tx_count];
+        Self { relayed: txs.clone(), txs, ..Self::default() }
     }
 
-    /// The medians of samples of one block, part by part. Steps say how a transaction's time divides, samples how long it is:
+    /// The medians of samples of one block, part by part: of one worker, and of two in relay. Steps say how a transaction's time divides, samples how long it is:
     /// a run that stops at every read takes longer than one that does not.
     ///
     /// The parts are enlarged alike so that they add up to the median run: a sum of medians is less than the median of
@@ -61,32 +64,31 @@ impl BlockCosts {
     /// `None` without samples of each kind, or when they are of blocks of different length.
     pub fn new(
         samples: &[EngineSample],
+        relays: &[EngineSample],
         steps: &[Steps],
         in_order: &[InOrderSample],
         machine: &MachineCosts,
     ) -> Option<Self> {
         let (first, last_steps) = (samples.first()?, steps.last()?);
         let tx_count = first.run_ns.len();
-        let same = samples.iter().all(|sample| (sample.run_ns.len(), sample.commit_ns.len()) == (tx_count, tx_count))
+        let same = samples
+            .iter()
+            .chain(relays)
+            .all(|sample| (sample.run_ns.len(), sample.commit_ns.len()) == (tx_count, tx_count))
             && steps.iter().all(|steps| steps.txs.len() == tx_count)
             && in_order.iter().all(|sample| sample.tx_ns.len() == tx_count);
         let in_order_ns = median(in_order.iter().map(|sample| sample.total_ns))?;
-        if !same {
+        if !same || relays.is_empty() {
             return None;
         }
         let of = |part: &dyn Fn(&EngineSample) -> u64| median(samples.iter().map(part)).unwrap_or_default();
-        let mut runs: Vec<u64> = (0..tx_count).map(|pos| of(&|sample| sample.run_ns[pos])).collect();
-        let commits: Vec<u64> = (0..tx_count).map(|pos| of(&|sample| sample.commit_ns[pos])).collect();
+        let alone = TxMedians::of(samples, tx_count);
+        let relayed = TxMedians::of(relays, tx_count);
         let (opening, closing, root) =
             (of(&|sample| sample.opening_ns), of(&|sample| sample.closing_ns), of(&|sample| sample.root_ns));
-        let parts = opening + closing + root + of(&|sample| sample.between_ns);
-        let parts = parts + runs.iter().sum::<u64>() + commits.iter().sum::<u64>();
+        let parts = opening + closing + root + of(&|sample| sample.between_ns) + alone.total();
         let factor = of(&|sample| sample.total_ns) as f64 / parts.max(1) as f64;
         let scaled = |ns: u64| (ns as f64 * factor).round() as u64;
-        // The first transaction found no EVM; the virtual clock charges every worker for its own.
-        if let Some(first) = runs.first_mut() {
-            *first = first.saturating_sub(machine.vm_ns).max(*first / 4);
-        }
         let laps: Vec<u64> = (0..tx_count)
             .map(|pos| median(in_order.iter().map(|sample| sample.tx_ns[pos])).unwrap_or_default())
             .collect();
@@ -96,17 +98,22 @@ impl BlockCosts {
             // The first lap includes the opening.
             if pos == 0 { lap.saturating_sub(opening).max(lap / 4) } else { lap }
         };
-        let txs = (0..tx_count)
-            .map(|pos| {
-                let (slices_ns, settle_ns) = divided(scaled(runs[pos]), steps, pos, machine);
-                TxCosts { slices_ns, settle_ns, commit_ns: scaled(commits[pos]), in_order_ns: lap(pos) }
-            })
-            .collect();
+        // The first transaction of each worker found no EVM; the virtual clock charges every worker for its own.
+        let costs = |medians: &TxMedians, workers: usize| -> Vec<TxCosts> {
+            let tx = |pos: usize| {
+                let run = medians.runs[pos];
+                let run = if pos < workers { run.saturating_sub(machine.vm_ns).max(run / 4) } else { run };
+                let (slices_ns, settle_ns) = divided(scaled(run), steps, pos, machine);
+                TxCosts { slices_ns, settle_ns, commit_ns: scaled(medians.commits[pos]), in_order_ns: lap(pos) }
+            };
+            (0..tx_count).map(tx).collect()
+        };
         let overhead = machine.clock_ns.saturating_mul(tx_count as u64);
         let validating = last_steps.validating_ns.saturating_sub(overhead);
         Some(Self {
             opening_ns: scaled(opening),
-            txs,
+            txs: costs(&alone, 1),
+            relayed: costs(&relayed, 2),
             closing_ns: scaled(closing),
             root_ns: scaled(root),
             validation_ns: validating as f64 / last_steps.validated.max(1) as f64,
@@ -114,10 +121,35 @@ impl BlockCosts {
         })
     }
 
+    /// Costs of a transaction for one of so many workers.
+    pub(crate) fn tx(&self, pos: usize, workers: usize) -> &TxCosts {
+        if workers > 1 { &self.relayed[pos] } else { &self.txs[pos] }
+    }
+
     /// The sum of all that one worker does.
     pub fn total_ns(&self) -> u64 {
         let txs: u64 = self.txs.iter().map(|tx| tx.run_ns() + tx.commit_ns).sum();
         self.opening_ns + txs + self.closing_ns + self.root_ns
+    }
+}
+
+/// Medians by transaction.
+struct TxMedians {
+    runs: Vec<u64>,
+    commits: Vec<u64>,
+}
+
+impl TxMedians {
+    fn of(samples: &[EngineSample], tx_count: usize) -> Self {
+        let by_tx = |part: &dyn Fn(&EngineSample, usize) -> u64| -> Vec<u64> {
+            let of_tx = |pos: usize| median(samples.iter().map(|sample| part(sample, pos))).unwrap_or_default();
+            (0..tx_count).map(of_tx).collect()
+        };
+        Self { runs: by_tx(&|sample, pos| sample.run_ns[pos]), commits: by_tx(&|sample, pos| sample.commit_ns[pos]) }
+    }
+
+    fn total(&self) -> u64 {
+        self.runs.iter().chain(&self.commits).sum()
     }
 }
 
@@ -177,8 +209,10 @@ mod tests {
         let steps =
             Steps { txs: vec![tx(&[1_050, 550, 50], 530), tx(&[450], 130)], validating_ns: 1_060, validated: 10 };
         let in_order = InOrderSample { total_ns: 8_000, tx_ns: vec![3_300, 1_500] };
-        let costs = BlockCosts::new(&[sample(0), sample(100), sample(1)], &[steps], &[in_order], &machine)
-            .expect("samples of every kind");
+        let relay = EngineSample { commit_ns: vec![1_400, 900], ..sample(0) };
+        let samples = [sample(0), sample(100), sample(1)];
+        let costs =
+            BlockCosts::new(&samples, &[relay], &[steps], &[in_order], &machine).expect("samples of every kind");
         // 3,001 of the first transaction in the proportion 1000 : 500 : 1 : 500, the last being its settling.
         assert_eq!(costs.txs[0].run_ns(), 3_001);
         let slices: &[u64] = &costs.txs[0].slices_ns;
@@ -187,6 +221,8 @@ mod tests {
         assert_eq!((costs.txs[0].commit_ns, costs.opening_ns, costs.closing_ns), (700, 500, 1_000));
         assert_eq!((costs.in_order_ns, costs.validation_ns), (8_000, 100.0));
         assert_eq!(costs.txs[0].slice_ns(9), 750);
-        assert!(BlockCosts::new(&[], &[], &[], &machine).is_none());
+        let commits: Vec<u64> = costs.relayed.iter().map(|tx| tx.commit_ns).collect();
+        assert_eq!((commits, costs.relayed[0].run_ns()), (vec![1_400, 900], 3_000));
+        assert!(BlockCosts::new(&samples, &[], &[], &[], &machine).is_none());
     }
 }

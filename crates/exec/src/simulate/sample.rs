@@ -5,7 +5,7 @@ use crate::executor::{BlockExecutor, BlockInput, CommitSink, Engine};
 use crate::report::{TraceEvent, TraceWhat};
 use motet_types::{StateDiff, StateView, TxIndex};
 
-/// One run of a parallel engine with one worker. Nanoseconds.
+/// One run of a parallel engine with one worker, or with two in relay. Nanoseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EngineSample {
     /// From the call to the receipts root.
@@ -54,7 +54,8 @@ pub struct TxSteps {
 }
 
 impl BlockExecutor {
-    /// Executes a block and says what each part took, by the executor's clock and trace. It means something for one worker.
+    /// Executes a block and says what each part took, by the executor's clock and trace. It means something where
+    /// nothing runs beside: for one worker, and in relay.
     ///
     /// # Errors
     /// As [`BlockExecutor::execute`].
@@ -98,7 +99,9 @@ impl EngineSample {
     fn of_trace(trace: &[TraceEvent], tx_count: usize, called: u64, closed: u64) -> Self {
         let mut this = Self { run_ns: vec![0; tx_count], commit_ns: vec![0; tx_count], ..Self::default() };
         let mut last = called;
-        for (at, event) in trace.iter().enumerate() {
+        let mut trace: Vec<&TraceEvent> = trace.iter().collect();
+        trace.sort_by_key(|event| event.start_ns);
+        for (at, event) in trace.into_iter().enumerate() {
             let before = event.start_ns.saturating_sub(last);
             if at == 0 {
                 this.opening_ns = before;

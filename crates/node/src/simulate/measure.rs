@@ -29,6 +29,7 @@ pub(super) struct Measurement {
     pub(super) real: Vec<Engine>,
     alone: BlockExecutor,
     twin: BlockExecutor,
+    relay: BlockExecutor,
     two: BlockExecutor,
     pub(super) blocks: Vec<Measured>,
     /// Runs that were repeated because they had waited for a processor, and those that were kept all the same.
@@ -52,6 +53,8 @@ pub(super) struct Parts {
     pub(super) engine: Engine,
     pub(super) samples: Vec<EngineSample>,
     pub(super) steps: Vec<Steps>,
+    /// Of two workers in relay.
+    pub(super) relays: Vec<EngineSample>,
     /// Wall times of the block where another execution of it runs beside.
     pub(super) beside_ns: Vec<u64>,
 }
@@ -72,7 +75,8 @@ impl Measurement {
             }
         }
         let (alone, twin, two) = (executor(1), executor(1), executor(2));
-        Self { runs, parts_of, real, alone, twin, two, blocks: Vec::new(), repeated: 0, disturbed: 0 }
+        let relay = BlockExecutor::in_relay(clock::now_ns);
+        Self { runs, parts_of, real, alone, twin, relay, two, blocks: Vec::new(), repeated: 0, disturbed: 0 }
     }
 
     /// Engines whose parts are measured.
@@ -99,8 +103,13 @@ impl Measurement {
     }
 
     fn unmeasured(&self) -> Measured {
-        let parts =
-            |engine: &Engine| Parts { engine: *engine, samples: Vec::new(), steps: Vec::new(), beside_ns: Vec::new() };
+        let parts = |engine: &Engine| Parts {
+            engine: *engine,
+            samples: Vec::new(),
+            relays: Vec::new(),
+            steps: Vec::new(),
+            beside_ns: Vec::new(),
+        };
         Measured {
             in_order: Vec::new(),
             parts: self.parts_of.iter().map(parts).collect(),
@@ -136,6 +145,8 @@ impl Measurement {
         let engine = parts.engine;
         let sample = self.undisturbed(|this| given.sample(&this.alone, engine), |sample| sample.total_ns)?;
         parts.samples.push(sample);
+        let relay = self.undisturbed(|this| given.sample(&this.relay, engine), |sample| sample.total_ns)?;
+        parts.relays.push(relay);
         if !self.real.is_empty() {
             let beside = self.undisturbed(|this| given.twice_at_once([&this.alone, &this.twin], engine), |ns| *ns)?;
             parts.beside_ns.push(beside);

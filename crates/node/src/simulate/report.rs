@@ -180,7 +180,7 @@ impl Report {
     ) -> Option<Fault> {
         let mut costs = BTreeMap::new();
         for parts in &measured.parts {
-            let of_engine = BlockCosts::new(&parts.samples, &parts.steps, &measured.in_order, machine)?;
+            let of_engine = BlockCosts::new(&parts.samples, &parts.relays, &parts.steps, &measured.in_order, machine)?;
             costs.insert(parts.engine, of_engine);
         }
         let sequential_ns = costs.values().next()?.in_order_ns;
