@@ -36,7 +36,7 @@ use corosensei::stack::DefaultStack;
 use desk::Desk;
 use kit::Kit;
 use motet_types::{BlockOutcome, Fork, Incarnation, Location, StateView, TxIndex};
-use seeded::Dice;
+pub(crate) use seeded::Dice;
 pub(crate) use virtual_clock::{Timeline, VirtualClock, time_dispatch, virtual_now};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

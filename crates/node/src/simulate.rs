@@ -74,6 +74,11 @@ pub(crate) struct SimulateArgs {
     #[arg(long, default_value_t = 11, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     runs: u32,
 
+    /// Schedules of each simulation, with each transaction's costs up to 5 % off: whom a transaction meets hangs on little. The
+    /// median one counts.
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    schedules: u32,
+
     /// The share of closing a block, and of its receipts root, that all workers do together: 0 to 1. What is built: 0.
     #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share)]
     closing_shared: f64,

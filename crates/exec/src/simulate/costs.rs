@@ -2,6 +2,10 @@
 
 use super::machine::MachineCosts;
 use super::sample::{EngineSample, InOrderSample, Steps, TxSteps};
+use crate::parallel::Dice;
+
+/// How far a transaction's costs are off in another schedule.
+const SPREAD_PERCENT: u64 = 5;
 
 /// Costs of one transaction, in nanoseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -121,6 +125,29 @@ impl BlockCosts {
         })
     }
 
+    /// The same costs, each transaction's up to [`SPREAD_PERCENT`] off, in a way that `schedule` decides. Zero leaves them as they
+    /// are.
+    ///
+    /// Who meets whom hangs on little: no real run of a block is like another. Several schedules show how much hangs on it.
+    pub fn varied(&self, schedule: u32) -> Self {
+        let mut this = self.clone();
+        if schedule == 0 {
+            return this;
+        }
+        let mut dice = Dice(u64::from(schedule));
+        for (alone, relayed) in this.txs.iter_mut().zip(&mut this.relayed) {
+            let percent = 100 - SPREAD_PERCENT + dice.below(2 * SPREAD_PERCENT as usize + 1) as u64;
+            let scale = |ns: &mut u64| *ns = ns.saturating_mul(percent) / 100;
+            for tx in [alone, relayed] {
+                tx.slices_ns.iter_mut().for_each(scale);
+                scale(&mut tx.settle_ns);
+                scale(&mut tx.commit_ns);
+                scale(&mut tx.in_order_ns);
+            }
+        }
+        this
+    }
+
     /// Costs of a transaction for one of so many workers.
     pub(crate) fn tx(&self, pos: usize, workers: usize) -> &TxCosts {
         if workers > 1 { &self.relayed[pos] } else { &self.txs[pos] }
@@ -221,6 +248,13 @@ mod tests {
         assert_eq!((costs.txs[0].commit_ns, costs.opening_ns, costs.closing_ns), (700, 500, 1_000));
         assert_eq!((costs.in_order_ns, costs.validation_ns), (8_000, 100.0));
         assert_eq!(costs.txs[0].slice_ns(9), 750);
+        assert_eq!(costs.varied(0), costs);
+        let varied: Vec<u64> = (1..20).map(|schedule| costs.varied(schedule).txs[1].run_ns()).collect();
+        assert!(
+            varied.iter().all(|ns| (1_898..=2_100).contains(ns)) && varied.iter().any(|ns| *ns != 2_000),
+            "{varied:?}"
+        );
+        assert_eq!(costs.varied(7), costs.varied(7));
         let commits: Vec<u64> = costs.relayed.iter().map(|tx| tx.commit_ns).collect();
         assert_eq!((commits, costs.relayed[0].run_ns()), (vec![1_400, 900], 3_000));
         assert!(BlockCosts::new(&samples, &[], &[], &[], &machine).is_none());

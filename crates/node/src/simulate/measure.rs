@@ -241,7 +241,7 @@ impl<'a> Given<'a> {
 fn rotated(count: usize, pass: u32) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     order.rotate_left(pass as usize % count.max(1));
-    if pass % 2 == 0 {
+    if pass.is_multiple_of(2) {
         order.reverse();
     }
     order

@@ -31,6 +31,7 @@ pub(super) struct Report {
     /// By engine: how much longer a block takes on one thread while another one executes it too.
     pub(super) at_once: BTreeMap<&'static str, f64>,
     pub(super) closing_shared: f64,
+    pub(super) schedules: u32,
     pub(super) workers: Vec<usize>,
     #[serde(skip)]
     pub(super) contenders: Vec<Contender>,
@@ -165,6 +166,7 @@ impl Report {
             machine_ns: named(machine_costs),
             at_once: sums.into_iter().map(|(engine, sum)| (engine, ratio(sum))).collect(),
             closing_shared: args.closing_shared,
+            schedules: args.schedules,
             workers: args.workers.as_slice().to_vec(),
             contenders: contenders.to_vec(),
             blocks: Vec::new(),
@@ -198,7 +200,10 @@ impl Report {
             costs: costs.iter().map(|(engine, costs)| Costs::new(*engine, costs)).collect(),
             results: Vec::new(),
         };
-        let trial = Trial { prepared, machine, costs: &costs, closing_shared: self.closing_shared };
+        let varied = (0..self.schedules)
+            .map(|schedule| costs.iter().map(|(engine, costs)| (*engine, costs.varied(schedule))).collect())
+            .collect();
+        let trial = Trial { prepared, machine, costs: varied, closing_shared: self.closing_shared };
         for contender in &self.contenders {
             for workers in &self.workers {
                 match trial.run(contender, *workers, 1.0) {
@@ -277,19 +282,34 @@ impl Validation {
 struct Trial<'a> {
     prepared: &'a Prepared,
     machine: &'a MachineCosts,
-    costs: &'a BTreeMap<Engine, BlockCosts>,
+    /// By schedule, by engine.
+    costs: Vec<BTreeMap<Engine, BlockCosts>>,
     closing_shared: f64,
 }
 
 impl Trial<'_> {
-    /// Simulates, and compares the outcome with the sequential one.
+    /// Simulates every schedule, and gives the one of median time.
     fn run(&self, contender: &Contender, workers: usize, slow_at_once: f64) -> Result<Simulation, Fault> {
+        let run = |costs| self.run_schedule(contender, workers, slow_at_once, costs);
+        let mut all = self.costs.iter().map(run).collect::<Result<Vec<Simulation>, Fault>>()?;
+        all.sort_by_key(|simulation| simulation.end_ns);
+        Ok(all.swap_remove((all.len() - 1) / 2))
+    }
+
+    /// Simulates, and compares the outcome with the sequential one.
+    fn run_schedule(
+        &self,
+        contender: &Contender,
+        workers: usize,
+        slow_at_once: f64,
+        costs: &BTreeMap<Engine, BlockCosts>,
+    ) -> Result<Simulation, Fault> {
         let Prepared { block, reference, .. } = self.prepared;
         let fault = |verdict, what: String| {
             let text = format!("{}: {} with {workers} workers: {what}", block.source.display(), contender.name());
             Fault { verdict, text }
         };
-        let Some(costs) = self.costs.get(&contender.path()) else {
+        let Some(costs) = costs.get(&contender.path()) else {
             return Err(fault(Verdict::BadInput, "its costs were not measured".to_owned()));
         };
         let hints = (contender.foresight == Foresight::Oracle).then(|| oracle(reference));
