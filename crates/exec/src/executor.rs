@@ -5,7 +5,7 @@ use crate::error::InvalidBlock;
 use crate::in_order::InOrder;
 use crate::list_index::ListIndex;
 use crate::listed::first_difference;
-use crate::parallel::{self, Hints, Plan, Schedule, Suspension};
+use crate::parallel::{self, Hints, Plan, Rehearsal, Schedule, Suspension};
 use crate::parent::Parent;
 use crate::pool::Pool;
 use crate::prefetch;
@@ -171,6 +171,9 @@ pub struct Report {
     pub suspensions: u64,
     /// Whether wasted work passed its budget, so that the rest of the block ran in order.
     pub gave_up: bool,
+    /// Nanoseconds of the executor's clock that all workers together spent on what they share once the transactions are
+    /// in: hashing receipts, sorting diff and list, emptying memory.
+    pub shared_end_ns: u64,
     /// The schedule.
     pub trace: Vec<TraceEvent>,
 }
@@ -195,6 +198,8 @@ pub struct BlockExecutor {
     pool: Pool,
     codes: CodeCache,
     recycled: Recycled,
+    /// How workers are imitated, where this serves simulation.
+    rehearsal: Option<Rehearsal>,
 }
 
 impl fmt::Debug for BlockExecutor {
@@ -230,7 +235,17 @@ impl BlockExecutor {
     /// An executor; threads start with the first block that uses them.
     pub fn new(config: ExecutorConfig) -> Self {
         let pool = Pool::new(config.workers);
-        Self { config, pool, codes: CodeCache::default(), recycled: Recycled::default() }
+        Self { config, pool, codes: CodeCache::default(), recycled: Recycled::default(), rehearsal: None }
+    }
+
+    /// An executor that imitates workers, on so many real threads.
+    pub(crate) fn rehearsing(config: ExecutorConfig, threads: usize, rehearsal: Rehearsal) -> Self {
+        Self { config, rehearsal: Some(rehearsal), ..Self::new(ExecutorConfig { workers: threads, ..config }) }
+    }
+
+    /// How workers are imitated.
+    pub(crate) fn rehearsal(&self) -> Option<&Rehearsal> {
+        self.rehearsal.as_ref()
     }
 
     /// The configuration.
@@ -316,6 +331,7 @@ impl BlockExecutor {
             aborts: 0,
             suspensions: 0,
             gave_up: false,
+            shared_end_ns: 0,
             trace: Vec::new(),
         };
         Ok(Execution { outcome, report })
@@ -334,7 +350,11 @@ impl BlockExecutor {
             // One thread that imitates many has nothing but fibers.
             Schedule::Seeded(_) | Schedule::Driven(_) => usize::MAX,
         };
-        let suspended = u32::try_from(fibers_max).unwrap_or(u32::MAX);
+        let suspended = match &self.rehearsal {
+            Some(_) => self.config.fiber_bytes_limit / crate::fiber::STACK_BYTES,
+            None => fibers_max,
+        };
+        let suspended = u32::try_from(suspended).unwrap_or(u32::MAX);
         let plan = Plan {
             workers: self.config.workers,
             suspension: self.config.suspension,
@@ -353,6 +373,7 @@ impl BlockExecutor {
             },
             hints: input.hints.unwrap_or(&no_hints),
             clock: self.config.clock,
+            rehearsal: self.rehearsal.as_ref(),
         };
         if parent.view.may_pend() {
             match list {
@@ -385,6 +406,7 @@ impl BlockExecutor {
             aborts: log.counts.aborts,
             suspensions: log.counts.suspensions,
             gave_up: log.counts.gave_up,
+            shared_end_ns: log.shared_end_ns,
             trace: log.trace,
         };
         Ok(Execution { outcome, report })

@@ -29,6 +29,7 @@ mod receipt_trie;
 mod recycled;
 mod report;
 mod scheduler;
+pub mod simulate;
 mod speculate;
 mod stop;
 mod sync;

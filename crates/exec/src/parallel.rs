@@ -14,8 +14,10 @@ mod commit;
 mod desk;
 mod finale;
 mod kit;
+mod relay;
 mod seeded;
 mod tickets;
+mod virtual_clock;
 
 use crate::error::ExecError;
 use crate::executor::BlockInput;
@@ -38,11 +40,12 @@ use desk::Desk;
 use finale::Finale;
 use kit::Kit;
 use motet_types::{BlockOutcome, Fork, Incarnation, Location, StateView, TxIndex};
-use seeded::Dice;
+pub(crate) use seeded::Dice;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use tickets::Tickets;
+pub(crate) use virtual_clock::{Timeline, VirtualClock, time_dispatch, virtual_now};
 
 /// When transactions run on stacks of their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,6 +93,17 @@ pub(crate) struct Plan<'a> {
     pub(crate) limits: Limits,
     pub(crate) hints: &'a Hints,
     pub(crate) clock: fn() -> u64,
+    /// Other workers than those of `schedule`, for simulation.
+    pub(crate) rehearsal: Option<&'a Rehearsal>,
+}
+
+/// A way to execute that serves simulation, not speed.
+#[derive(Debug)]
+pub(crate) enum Rehearsal {
+    /// On imaginary workers.
+    Virtual(Box<VirtualClock>),
+    /// On two workers of which one works at a time.
+    Relay,
 }
 
 /// What a parallel execution has to say about itself.
@@ -98,6 +112,8 @@ pub(crate) struct Log {
     /// Workers that took part.
     pub(crate) workers: usize,
     pub(crate) counts: Counts,
+    /// Nanoseconds of all workers for what they share at the end of the block.
+    pub(crate) shared_end_ns: u64,
     pub(crate) trace: Vec<TraceEvent>,
 }
 
@@ -220,6 +236,10 @@ pub(crate) fn run<'a, V: StateView + ?Sized>(
         }
     }
     let workers = match plan.schedule {
+        _ if let Some(rehearsal) = plan.rehearsal => match rehearsal {
+            Rehearsal::Virtual(clock) => run.work_virtually(clock),
+            Rehearsal::Relay => run.work_in_relay(pool),
+        },
         Schedule::Threads => pool.scope(plan.workers.min(tx_count.max(1)), |worker| run.work(worker)),
         Schedule::Seeded(seed) => {
             let mut dice = Dice(seed);
@@ -312,10 +332,11 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             Some(Err(error)) => self.fail(error),
             None => {}
         }
-        self.finale.help(match &self.shared.source {
+        let memory = match &self.shared.source {
             Source::Memory(memory) => Some(memory),
             Source::List(_) => None,
-        });
+        };
+        self.finale.help(memory, self.plan.clock);
     }
 
     fn fail(&self, error: ExecError) {
@@ -367,6 +388,11 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         if let Some(fiber) = self.fibers.lock().pop() {
             return Some(fiber);
         }
+        self.fresh_fiber()
+    }
+
+    /// A new fiber within the bound.
+    fn fresh_fiber(&self) -> Option<Fiber<'a, Attempt>> {
         if self.fiber_count.fetch_add(1, Ordering::SeqCst) as usize >= self.plan.fibers_max {
             self.fiber_count.fetch_sub(1, Ordering::SeqCst);
             return None;
@@ -518,10 +544,13 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             drop(cell.into_inner().fiber);
         }
         self.recycled.keep_stacks(self.fibers.into_inner().into_iter().filter_map(Fiber::into_stack));
-        let log = Log { workers, counts: self.desk.counts(), trace: self.trace.into_inner() };
+        let mut log = Log { workers, counts: self.desk.counts(), shared_end_ns: 0, trace: self.trace.into_inner() };
         let result = match (self.error.into_inner(), self.finale.outcome()) {
             (Some(error), _) => Err(error),
-            (None, Some(outcome)) => Ok(outcome),
+            (None, Some((outcome, took_ns))) => {
+                log.shared_end_ns = took_ns;
+                Ok(outcome)
+            }
             (None, None) => unreachable!("every block ends with an error or is closed"),
         };
         (result, log)

@@ -10,11 +10,11 @@
 
 mod contender;
 mod latency;
-mod machine;
+pub(crate) mod machine;
 mod measure;
 mod page;
-mod prepared;
-mod report;
+pub(crate) mod prepared;
+pub(crate) mod report;
 mod slow_state;
 mod table;
 
@@ -165,26 +165,26 @@ impl ExecArgs {
 }
 
 /// Says on a terminal what is being done; nothing clears the line.
-fn progress(doing: &str) {
+pub(crate) fn progress(doing: &str) {
     if io::stderr().is_terminal() {
         let _ = write!(io::stderr(), "\r{doing:<60}{}", if doing.is_empty() { "\r" } else { "" });
     }
 }
 
 /// Whoever reads may have read enough: `motet bench exec blocks/ | head`.
-fn shown(written: io::Result<()>) -> eyre::Result<()> {
+pub(crate) fn shown(written: io::Result<()>) -> eyre::Result<()> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.wrap_err("standard output"),
     }
 }
 
-fn write_json(path: Option<&Path>, report: &impl Serialize) -> eyre::Result<()> {
+pub(crate) fn write_json(path: Option<&Path>, report: &impl Serialize) -> eyre::Result<()> {
     let Some(path) = path else { return Ok(()) };
     write_file(path, &serde_json::to_string_pretty(report).wrap_err("encoding the results")?)
 }
 
-fn write_file(path: &Path, text: &str) -> eyre::Result<()> {
+pub(crate) fn write_file(path: &Path, text: &str) -> eyre::Result<()> {
     std::fs::write(path, text).wrap_err_with(|| format!("writing {}", path.display()))
 }
 

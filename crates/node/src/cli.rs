@@ -5,6 +5,7 @@ use crate::demo::DemoArgs;
 use crate::fetch::FetchArgs;
 use crate::generate::GenerateArgs;
 use crate::replay::ReplayArgs;
+use crate::simulate::SimulateArgs;
 use crate::spec_test::SpecTestArgs;
 use clap::{Parser, Subcommand};
 
@@ -26,6 +27,7 @@ pub(crate) enum Command {
     Bench(BenchArgs),
     Generate(GenerateArgs),
     Fetch(FetchArgs),
+    Simulate(SimulateArgs),
     SpecTest(SpecTestArgs),
 }
 

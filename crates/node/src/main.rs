@@ -15,6 +15,7 @@ mod difference;
 mod fetch;
 mod generate;
 mod replay;
+mod simulate;
 mod spec_test;
 mod style;
 mod trace_file;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Some(Command::Replay(args)) => replay::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Simulate(args)) => simulate::run(&args),
         Some(Command::SpecTest(args)) => spec_test::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),

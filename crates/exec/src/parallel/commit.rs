@@ -114,7 +114,7 @@ impl<V: StateView + ?Sized> Run<'_, V> {
         Ok(answer)
     }
 
-    fn terms(&self, tx: TxIndex) -> Terms {
+    pub(super) fn terms(&self, tx: TxIndex) -> Terms {
         let rules = self.input.rules;
         let envelope = &self.input.block.transactions()[tx.pos()];
         let empty_accounts_exist = !rules.is_active(Fork::SpuriousDragon);

@@ -65,6 +65,23 @@ impl Desk {
         self.state.lock().scheduler.step(event)
     }
 
+    /// Reports, and gets nothing.
+    pub(super) fn tell(&self, event: Event) {
+        self.state.lock().scheduler.report(event);
+    }
+
+    /// Like [`Desk::ask`], and what is left for workers that wait.
+    pub(super) fn ask_for_others(&self, event: Event) -> (Task, More) {
+        let mut state = self.state.lock();
+        let task = state.scheduler.step(event);
+        let more = match (state.scheduler.has_work(), state.scheduler.is_over()) {
+            (true, true) => More::End,
+            (true, false) => More::Work,
+            (false, _) => More::Nothing,
+        };
+        (task, more)
+    }
+
     /// Says that a transaction waits for a read of the parent state. `is_ready` arms the read's waker.
     ///
     /// The report comes first, so that a wake-up that follows the arming finds the transaction waiting.
@@ -98,6 +115,17 @@ impl Desk {
             }
         }
     }
+}
+
+/// What whoever leaves the desk leaves for workers that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum More {
+    /// Nothing.
+    Nothing,
+    /// Something for one of them at least.
+    Work,
+    /// The end of the block, for all of them.
+    End,
 }
 
 struct Ticket {

@@ -43,6 +43,8 @@ pub(super) struct Remains {
 /// Results with their numbers.
 #[derive(Debug, Default)]
 struct Done {
+    /// Nanoseconds that the jobs took, all together.
+    took_ns: u64,
     parts: Vec<(usize, PartDone)>,
     branches: Vec<(usize, Vec<Option<B256>>)>,
 }
@@ -68,7 +70,7 @@ impl Finale {
     }
 
     /// Waits until the block is closed, and does jobs until none is left.
-    pub(super) fn help(&self, memory: Option<&MvMemory>) {
+    pub(super) fn help(&self, memory: Option<&MvMemory>, clock: fn() -> u64) {
         let mut stage = self.stage.lock();
         let remains = loop {
             match &*stage {
@@ -78,11 +80,14 @@ impl Finale {
             }
         };
         drop(stage);
+        let began = clock();
         remains.help(memory);
+        let took_ns = clock().saturating_sub(began);
+        remains.done.lock().took_ns += took_ns;
     }
 
-    /// The outcome, once every worker has gone; `None` when there is none.
-    pub(super) fn outcome(self) -> Option<BlockOutcome> {
+    /// The outcome, once every worker has gone, and the nanoseconds that the jobs took; `None` when there is none.
+    pub(super) fn outcome(self) -> Option<(BlockOutcome, u64)> {
         match self.stage.into_inner() {
             Stage::Open(remains) => Arc::into_inner(remains).map(Remains::outcome),
             Stage::Before | Stage::Void => None,
@@ -121,14 +126,14 @@ impl Remains {
         done.branches.append(&mut mine.branches);
     }
 
-    fn outcome(self) -> BlockOutcome {
-        let Done { mut parts, mut branches } = self.done.into_inner();
+    fn outcome(self) -> (BlockOutcome, u64) {
+        let Done { took_ns, mut parts, mut branches } = self.done.into_inner();
         parts.sort_unstable_by_key(|part| part.0);
         branches.sort_unstable_by_key(|branch| branch.0);
         let branches: Vec<_> = branches.into_iter().flat_map(|(_, hashes)| hashes).collect();
         let Ended { mut outcome, ledger } = self.ended;
         outcome.receipts_root = receipt_trie::root(&outcome.receipts, &branches);
         (outcome.diff, outcome.record) = joined(parts.into_iter().map(|part| part.1), ledger.wipes, ledger.lifecycle);
-        outcome
+        (outcome, took_ns)
     }
 }

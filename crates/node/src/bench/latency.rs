@@ -61,6 +61,10 @@ pub(super) struct Row {
 }
 
 impl Row {
+    fn is_large(&self) -> bool {
+        self.gas >= LARGE_GAS && self.txs > 1
+    }
+
     fn ratios(&self) -> [f64; 3] {
         [self.optimistic_us, self.listed_us, self.bound_us].map(|time| self.sequential_us / time)
     }
@@ -213,10 +217,9 @@ pub(super) fn write(report: &LatencyReport, out: &mut impl Write, style: Style) 
     kinds.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
     kinds.dedup();
     writeln!(out)?;
-    let groups: [(&str, fn(&&Row) -> bool); 2] =
-        [("all blocks", |_| true), (">= 4 Mgas, more than one transaction", |row| row.gas >= LARGE_GAS && row.txs > 1)];
-    for ((latency, depth), (group, belongs)) in kinds.iter().flat_map(|kind| groups.map(|group| (*kind, group))) {
-        let rows: Vec<&Row> = report.rows.iter().filter(belongs).collect();
+    for ((latency, depth), only_large) in kinds.iter().flat_map(|kind| [(*kind, false), (*kind, true)]) {
+        let group = if only_large { ">= 4 Mgas, more than one transaction" } else { "all" };
+        let rows: Vec<&Row> = report.rows.iter().filter(|row| row.is_large() || !only_large).collect();
         let of_kind = || rows.iter().filter(|row| (row.latency_us, row.queue_depth) == (latency, depth));
         if of_kind().count() == 0 {
             continue;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Time that the threads of this process have spent ready to run and not running. Linux `schedstat`, second
 /// field; zero elsewhere.
-pub(super) fn waited() -> Duration {
+pub(crate) fn waited() -> Duration {
     let Ok(tasks) = fs::read_dir("/proc/self/task") else { return Duration::ZERO };
     let nanos = tasks.flatten().filter_map(|task| {
         let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
@@ -44,7 +44,7 @@ fn status(field: &str) -> Option<u64> {
 }
 
 /// Name of the processor, and how many threads it runs at once.
-pub(super) fn name() -> String {
+pub(crate) fn name() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = text.lines().find_map(|line| line.strip_prefix("model name"));
     let model = model.and_then(|line| line.split_once(": ")).map_or("unknown processor", |(_, name)| name);

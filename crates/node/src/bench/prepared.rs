@@ -9,19 +9,19 @@ use motet_workload::block_file::ReplayBlock;
 
 /// A block that can be executed.
 #[derive(Debug)]
-pub(super) struct Prepared {
-    pub(super) block: ReplayBlock,
+pub(crate) struct Prepared {
+    pub(crate) block: ReplayBlock,
     /// The sequential outcome.
-    pub(super) reference: BlockOutcome,
+    pub(crate) reference: BlockOutcome,
     /// Its access list in RLP.
     list: Vec<u8>,
 }
 
 /// Something that is wrong.
 #[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) verdict: Verdict,
-    pub(super) text: String,
+pub(crate) struct Fault {
+    pub(crate) verdict: Verdict,
+    pub(crate) text: String,
 }
 
 impl Prepared {
@@ -29,7 +29,7 @@ impl Prepared {
     ///
     /// # Errors
     /// When it is invalid, its file incomplete, or its own access list not what it does.
-    pub(super) fn new(mut block: ReplayBlock) -> Result<Self, Fault> {
+    pub(crate) fn new(mut block: ReplayBlock) -> Result<Self, Fault> {
         let in_order = BlockExecutor::new(ExecutorConfig { workers: 1, ..ExecutorConfig::default() });
         let bad = |block: &ReplayBlock, what: String| Fault {
             verdict: Verdict::BadInput,

@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::time::Duration;
 
 /// Gas from which on a block counts as a large one.
-pub(super) const LARGE_GAS: u64 = 4_000_000;
+pub(crate) const LARGE_GAS: u64 = 4_000_000;
 
 /// The results. docs/format.md describes the fields.
 #[derive(Debug, Serialize)]
