@@ -1,4 +1,4 @@
-//! `motet bench exec`: the engines beside a plain loop over stock revm, on the same blocks in one process.
+//! `motet bench predict` ([`predict`]), and `motet bench exec`: the engines beside a plain loop over stock revm, on the same blocks in one process.
 //!
 //! ```text
 //! blocks --pass 1..N--> each block: every contender, in an order that changes --> samples --> medians, ratios
@@ -13,6 +13,7 @@ mod latency;
 mod machine;
 mod measure;
 mod page;
+mod predict;
 mod prepared;
 mod report;
 mod slow_state;
@@ -52,6 +53,7 @@ pub(crate) struct BenchArgs {
 #[derive(Debug, Subcommand)]
 enum Subject {
     Exec(ExecArgs),
+    Predict(predict::PredictArgs),
 }
 
 /// Measure the execution of blocks: every engine beside `lean`, a plain loop over a reused stock revm without list,
@@ -98,8 +100,10 @@ pub(crate) struct ExecArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &BenchArgs) -> eyre::Result<Verdict> {
-    let Subject::Exec(args) = &args.what;
-    exec(args)
+    match &args.what {
+        Subject::Exec(args) => exec(args),
+        Subject::Predict(args) => predict::run(args),
+    }
 }
 
 fn exec(args: &ExecArgs) -> eyre::Result<Verdict> {

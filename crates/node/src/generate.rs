@@ -44,6 +44,8 @@ Examples:
                                                      tokens and swaps, a few contracts very hot
   motet generate --mix late-conflict-bomb --txs 200 --out bomb
                                                      a worst case of parallel execution
+  motet generate --mix late-conflict-bomb --rounds 100000 --txs 4 --blocks 2 --out heavy
+                                                     the same with few heavy transactions
   motet replay blocks                                what comes of them
 
 Equal options give equal blocks on every machine.
@@ -116,6 +118,11 @@ pub(crate) struct GenerateArgs {
     #[arg(long, default_value_t = 1.0, value_name = "X")]
     zipf: f64,
 
+    /// Rounds of work of each late-conflict-bomb, about 125 gas each, at most 133737 (what EIP-7825 allows a
+    /// transaction). Default: 500 to 2500, drawn.
+    #[arg(long, value_name = "N")]
+    rounds: Option<u64>,
+
     /// The rules of all blocks: Cancun or a later fork.
     #[arg(long, default_value = "Osaka", value_name = "NAME", value_parser = fork_by_name)]
     fork: Fork,
@@ -142,6 +149,7 @@ impl GenerateArgs {
             block_count: self.blocks,
             account_count: self.accounts,
             zipf_skew: self.zipf,
+            late_conflict_rounds: self.rounds,
             chain_id: self.chain_id,
             fork: self.fork,
             // A file's senders are recovered from signatures.

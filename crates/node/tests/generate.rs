@@ -143,6 +143,7 @@ fn bad_options_exit_with_2_and_say_why() {
         (&["--gas", "18446744073709551615"], "above the maximum"),
         (&["--accounts", "15"], "15 is not in 16.."),
         (&["--zipf", "nan"], "zipf_skew: NaN"),
+        (&["--rounds", "200000"], "late_conflict_rounds: 200000 is above the maximum of 133737"),
         (&["--fork", "Shanghai"], "fork: Shanghai is before Cancun"),
         (&["--fork", "Atlantis"], "unknown fork \"Atlantis\""),
         (&["--unsigned"], "unexpected argument"),
