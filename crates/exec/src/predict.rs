@@ -41,7 +41,7 @@ use book::Book;
 use explain::Explainer;
 use expression::{Call, Word};
 use forecast::Forecast;
-use habit::{Touched, Usual};
+use habit::{Study, Touched, Usual};
 use lesson::Lesson;
 use motet_types::{BlockOutcome, BlockRecord, Location, TxIndex};
 
@@ -109,14 +109,12 @@ impl Predictor {
     pub(crate) fn learn_gas(&self, forecast: &Forecast, input: &BlockInput<'_>, outcome: &BlockOutcome) {
         let mut book = self.0.lock();
         let used = |tx: u32| outcome.receipts.get(tx as usize).map_or(0, |receipt| receipt.cumulative_gas_used());
-        for (key, txs) in forecast.keys() {
-            book.with_habit(key, |habit| {
-                for tx in sample(txs) {
-                    let gas = used(*tx).saturating_sub(tx.checked_sub(1).map_or(0, used));
-                    habit.learn_gas(gas, input.block.transactions()[*tx as usize].gas_limit());
-                }
-            });
-        }
+        forecast.each_key(&mut book, |habit, txs| {
+            for tx in sample(txs) {
+                let gas = used(*tx).saturating_sub(tx.checked_sub(1).map_or(0, used));
+                habit.learn_gas(gas, input.block.transactions()[*tx as usize].gas_limit());
+            }
+        });
     }
 
     /// Learns from a valid block all that was noted. The answer is how many transactions were studied.
@@ -157,12 +155,11 @@ fn sample(txs: &[u32]) -> impl Iterator<Item = &u32> {
 fn study(book: &mut Book, forecast: &Forecast, input: &BlockInput<'_>, record: &BlockRecord, lesson: Lesson) {
     let Some(recipient) = forecast.recipient(lesson.tx) else { return };
     let Some((of_account, of_code)) = forecast.keys_of(lesson.tx, book) else { return };
-    let complete = lesson.preimages.is_some();
+    let mut study = Study::new(lesson.preimages.is_some());
     let sender = input.block.senders[lesson.tx.pos()];
     let call = forecast::call(input, lesson.tx.0, recipient);
     let explainer = Explainer::new(&call, lesson.preimages.unwrap_or_default());
     let named: [Address; 3] = [sender, recipient, input.block.header().beneficiary];
-    let mut touched = Vec::with_capacity(lesson.touched.len());
     for (address, slot) in lesson.touched {
         // Every transaction touches these.
         if slot.is_none() && named.contains(&address) {
@@ -170,7 +167,7 @@ fn study(book: &mut Book, forecast: &Forecast, input: &BlockInput<'_>, record: &
         }
         let places = explainer.places(address, slot);
         // Without the preimages a slot of a mapping looks like a large constant.
-        if !complete && places.iter().all(|place| place.slot.as_ref().is_some_and(Word::is_large_constant)) {
+        if !study.is_complete && places.iter().all(|place| place.slot.as_ref().is_some_and(Word::is_large_constant)) {
             continue;
         }
         let (mut written, mut met) = (false, None);
@@ -183,13 +180,13 @@ fn study(book: &mut Book, forecast: &Forecast, input: &BlockInput<'_>, record: &
         if let (Some(writer), Some(slot)) = (met, slot) {
             forecast.credit(book, input, writer, &Location::Slot(address, slot));
         }
-        touched.push(Touched { places, written, met: met.is_some() });
+        study.add(Touched { is_slot: slot.is_some(), written, met: met.is_some() }, places);
     }
     let now = book.now;
-    let (well, grown) = book.with_habit(of_code, |habit| (habit.learn(&touched, complete, now), habit.is_grown()));
+    let (well, grown) = book.with_habit(of_code, |habit| (habit.learn(&study, now), habit.is_grown()));
     // Where the code alone does not tell, the account may.
-    if book.has_habit(&of_account) || (complete && grown && !well) {
-        book.with_habit(of_account, |habit| habit.learn(&touched, complete, now));
+    if book.has_habit(&of_account) || (study.is_complete && grown && !well) {
+        book.with_habit(of_account, |habit| habit.learn(&study, now));
     }
 }
 

@@ -64,9 +64,11 @@ fn usual_executors() -> Vec<BlockExecutor> {
 fn what_was_learned_from_one_chain_serves_another() {
     let executors = usual_executors();
     let all = TrafficMix::new(Traffic::ALL.map(|traffic| (traffic, u32::from(traffic != Traffic::HugeLast))));
-    for (mix, rounds) in
-        [(TrafficMix::everyday(), None), (all, None), (TrafficMix::only(Traffic::LateConflictBomb), Some(2_000))]
-    {
+    for (mix, rounds) in [
+        (TrafficMix::everyday(), (500, 2_500)),
+        (all, (500, 2_500)),
+        (TrafficMix::only(Traffic::LateConflictBomb), (1_000, 3_000)),
+    ] {
         let mut known = 0;
         for seed in [1, 2] {
             let options = GenerateOptions {
@@ -95,7 +97,7 @@ fn a_bomb_that_was_seen_before_makes_transactions_wait() {
         size: BlockSize::TxCount(4),
         block_count: 2,
         account_count: 16,
-        late_conflict_rounds: Some(5_000),
+        late_conflict_rounds: (4_000, 6_000),
         sign: false,
         ..GenerateOptions::default()
     };

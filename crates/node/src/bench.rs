@@ -89,6 +89,10 @@ pub(crate) struct ExecArgs {
     #[arg(long, default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_384))]
     in_flight: u32,
 
+    /// The engines neither learn nor predict.
+    #[arg(long, conflicts_with = "read_latency")]
+    no_prediction: bool,
+
     /// Write the results as JSON (schema motet-bench/1, with --read-latency motet-bench-latency/1).
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -126,7 +130,7 @@ fn exec(args: &ExecArgs) -> eyre::Result<Verdict> {
     let stdout = io::stdout();
     let style = Style::of_stdout(&stdout);
     if args.read_latency.is_empty() {
-        let mut measurement = Measurement::new(workers.as_slice(), args.runs);
+        let mut measurement = Measurement::new(workers.as_slice(), args.runs, !args.no_prediction);
         faults.extend(measurement.take(&blocks, |pass, block| progress(&format!("pass {pass}, block {block}"))));
         progress("");
         let report = report::Report::new(&measurement);

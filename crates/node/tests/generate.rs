@@ -144,6 +144,8 @@ fn bad_options_exit_with_2_and_say_why() {
         (&["--accounts", "15"], "15 is not in 16.."),
         (&["--zipf", "nan"], "zipf_skew: NaN"),
         (&["--rounds", "200000"], "late_conflict_rounds: 200000 is above the maximum of 133737"),
+        (&["--rounds", "9-8"], "late_conflict_rounds: 8 is below the minimum of 9"),
+        (&["--rounds", "1-x"], "\"x\": invalid digit"),
         (&["--fork", "Shanghai"], "fork: Shanghai is before Cancun"),
         (&["--fork", "Atlantis"], "unknown fork \"Atlantis\""),
         (&["--unsigned"], "unexpected argument"),

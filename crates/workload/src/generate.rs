@@ -61,6 +61,8 @@ pub const ZIPF_SKEW_MAX: f64 = 8.0;
 
 /// The first fork whose instructions the contracts use.
 const FORK_EARLIEST: Fork = Fork::Cancun;
+/// Rounds of a call that conflicts late, least and most, unless others are asked for.
+const LATE_CONFLICT_ROUNDS: (u64, u64) = (500, 2_500);
 /// 10^7 ether: what every account holds, more than it can spend in a run.
 const BALANCE: u128 = 10_000_000_000_000_000_000_000_000;
 
@@ -92,8 +94,8 @@ pub struct GenerateOptions {
     pub account_count: u32,
     /// Exponent of Zipf's law for recipients, tokens, pools, items: 0 is uniform, 1 usual.
     pub zipf_skew: f64,
-    /// Rounds of work of each [`Traffic::LateConflictBomb`], about 125 gas each; `None`: 500 to 2,500, drawn.
-    pub late_conflict_rounds: Option<u64>,
+    /// Rounds of work of each [`Traffic::LateConflictBomb`], about 120 gas each: drawn from least to most.
+    pub late_conflict_rounds: (u64, u64),
     /// EIP-155 chain id.
     pub chain_id: u64,
     /// The rules of all blocks; Cancun or later.
@@ -115,7 +117,7 @@ impl Default for GenerateOptions {
             block_count: 1,
             account_count: 2_000,
             zipf_skew: 1.0,
-            late_conflict_rounds: None,
+            late_conflict_rounds: LATE_CONFLICT_ROUNDS,
             chain_id: 1337,
             fork: Fork::Osaka,
             beneficiary: address!("0x00000000000000000000000000000000006d6f74"),
@@ -151,7 +153,9 @@ impl GenerateOptions {
                 high("block_count * gas", gas.saturating_mul(self.block_count.into()), GAS_MAX)?;
             }
         }
-        high("late_conflict_rounds", self.late_conflict_rounds.unwrap_or(0), ROUNDS_MAX)?;
+        let (least, most) = self.late_conflict_rounds;
+        high("late_conflict_rounds", most, ROUNDS_MAX)?;
+        low("late_conflict_rounds", most, least)?;
         if !(0.0..=ZIPF_SKEW_MAX).contains(&self.zipf_skew) {
             return Err(GenerateError::Skew { skew: self.zipf_skew, max: ZIPF_SKEW_MAX });
         }

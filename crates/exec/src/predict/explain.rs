@@ -43,9 +43,9 @@ impl Explainer {
     }
 
     /// The explanations of an account or slot, at least one.
-    pub(super) fn places(&self, address: Address, slot: Option<U256>) -> SmallVec<[Place; EXPLANATIONS_MAX]> {
+    pub(super) fn places(&self, address: Address, slot: Option<U256>) -> SmallVec<[Place; 2]> {
         let addresses = self.plain(as_word(address));
-        let slots: SmallVec<[Option<Word>; 4]> = match slot {
+        let slots: SmallVec<[Option<Word>; 2]> = match slot {
             None => smallvec![None],
             Some(slot) => self.slot(slot, 0).into_iter().map(Some).collect(),
         };

@@ -75,9 +75,16 @@ impl Word {
         }
     }
 
-    /// A number too large to be a short slot or an amount of things: an address, or a hash that is not known.
+    /// A number too large for a slot that the compiler counts out: an address, or a hash that is not known.
     pub(super) fn is_large_constant(&self) -> bool {
         matches!(self, Self::Constant(value) if *value > U256::from(u64::MAX))
+    }
+
+    fn is_peculiar(&self) -> bool {
+        match self {
+            Self::Mapped(mapped) => mapped.words.iter().any(Self::is_peculiar),
+            word => word.is_large_constant(),
+        }
     }
 }
 
@@ -90,6 +97,11 @@ impl Place {
     /// Equal places have equal fingerprints, and others seldom.
     pub(super) fn fingerprint(&self) -> u64 {
         mix(self.address.fingerprint(), self.slot.as_ref().map_or(0, Word::fingerprint))
+    }
+
+    /// Whether its slot holds a large constant, which may be no more than what one call came across.
+    pub(super) fn is_peculiar(&self) -> bool {
+        self.slot.as_ref().is_some_and(Word::is_peculiar)
     }
 
     /// Whether it takes a hash to find it.

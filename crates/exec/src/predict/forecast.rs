@@ -16,6 +16,8 @@ const LESSONS_MAX: usize = 64;
 /// Beyond a few, one transaction in so many is studied: studying one costs as much as executing a short one.
 const TXS_PER_LESSON: usize = 16;
 const LESSONS_ALWAYS: usize = 8;
+/// Of those, how many whose recipient is called once and was never seen before.
+const STRANGERS_MAX: usize = 4;
 /// Gas from which on it pays to let a transaction wait for a predicted write: to run it twice must cost more than
 /// to suspend it, and a block with suspensions runs all its transactions on stacks of their own.
 pub(crate) const WAIT_GAS_MIN: u64 = 100_000;
@@ -43,6 +45,14 @@ struct Group {
     txs: Vec<u32>,
 }
 
+impl Group {
+    /// The keys of the account and of its code, if that is known by now.
+    fn keys(&self, book: &Book) -> Option<(CallKey, CallKey)> {
+        let code = self.code.or_else(|| book.code(&self.recipient)).filter(|code| *code != KECCAK256_EMPTY)?;
+        Some((CallKey::of_account(self.recipient, self.selector), CallKey::of_code(code, self.selector)))
+    }
+}
+
 /// Predictions for one block.
 #[derive(Debug, Default)]
 pub(crate) struct Forecast {
@@ -59,6 +69,8 @@ pub(crate) struct Forecast {
 
 /// One access that may meet another.
 struct Meeting {
+    /// Of the location: to compare it takes longer.
+    fingerprint: u64,
     location: Location,
     tx: TxIndex,
     writes: bool,
@@ -121,7 +133,7 @@ impl Forecast {
     fn expect_writes(&mut self, book: &mut Book, input: &BlockInput<'_>) {
         let mut meetings = self.meetings(book, input, |gas| gas >= self.wait_gas_min);
         // Two explanations may give one location: the access that writes counts.
-        meetings.sort_unstable_by_key(|meeting| (meeting.location, meeting.tx, !meeting.writes));
+        meetings.sort_unstable_by_key(|meeting| (meeting.fingerprint, meeting.location, meeting.tx, !meeting.writes));
         meetings.dedup_by_key(|meeting| (meeting.location, meeting.tx));
         for here in meetings.chunk_by(|one, other| one.location == other.location) {
             let mut waits_above = false;
@@ -159,8 +171,7 @@ impl Forecast {
             let Some(habit) = group.key.and_then(|key| book.habit(&key)).filter(|habit| habit.is_trusted()) else {
                 continue;
             };
-            let contended =
-                |usual: &&Usual| usual.place.slot.is_some() && usual.is_contended() && usual.touched.mostly();
+            let contended = |usual: &&Usual| usual.is_contended() && usual.is_expected();
             let usuals: Vec<&Usual> = habit.usuals.iter().filter(contended).collect();
             if usuals.is_empty() {
                 continue;
@@ -173,8 +184,9 @@ impl Forecast {
                 let mut call = call(input, tx.0, group.recipient);
                 let usuals = usuals.iter().filter(|usual| hashes || !usual.place.is_hashed());
                 meetings.extend(usuals.filter_map(|usual| {
-                    let writes = usual.written.mostly();
-                    Some(Meeting { location: call.location(&usual.place)?, tx, writes })
+                    let writes = usual.is_written();
+                    let location = call.location(&usual.place)?;
+                    Some(Meeting { fingerprint: fingerprint(&location), location, tx, writes })
                 }));
             }
         }
@@ -217,14 +229,21 @@ impl Forecast {
         };
         let mut by_size: Vec<&Group> = self.groups.iter().collect();
         by_size.sort_by_key(|group| std::cmp::Reverse(group.txs.len()));
+        let mut strangers = STRANGERS_MAX;
         for group in by_size {
             let habit = group.key.and_then(|key| book.habit(&key));
-            let count = habit.map_or(LESSONS_PER_BLOCK_MAX, |habit| habit.wanted(now)).min(left).min(group.txs.len());
+            let mut count = habit.map_or(LESSONS_PER_BLOCK_MAX, |habit| habit.wanted(now));
+            count = count.min(left).min(group.txs.len());
+            // Most of those that are called once and were never before are not called again soon.
+            if group.code.is_none() && group.txs.len() == 1 && count == 1 {
+                count = usize::from(strangers > 0);
+                strangers = strangers.saturating_sub(1);
+            }
             // Evenly over the block and the last among them: the first one never meets another.
             for lesson in 1..=count {
                 want(group.txs[group.txs.len() * lesson / count - 1], Want::Lesson);
             }
-            if let (0, None, Some(tx)) = (count, group.key, group.txs.first()) {
+            if let (0, None, Some(tx)) = (count, group.code, group.txs.first()) {
                 want(*tx, Want::Code);
             }
             left -= count;
@@ -240,7 +259,7 @@ impl Forecast {
                 break;
             }
             self.each_usual(book, input, tx, |call, usual| {
-                if usual.touched.at_least_one_in(4) {
+                if usual.is_possible() {
                     locations.extend(call.location(&usual.place));
                 }
             });
@@ -274,14 +293,18 @@ impl Forecast {
 
     /// The keys of a transaction's account and of its code, now that the code is known.
     pub(super) fn keys_of(&self, tx: TxIndex, book: &Book) -> Option<(CallKey, CallKey)> {
-        let group = self.group(tx)?;
-        let code = group.code.or_else(|| book.code(&group.recipient)).filter(|code| *code != KECCAK256_EMPTY)?;
-        Some((CallKey::of_account(group.recipient, group.selector), CallKey::of_code(code, group.selector)))
+        self.group(tx)?.keys(book)
     }
 
-    /// Keys with their transactions.
-    pub(super) fn keys(&self) -> impl Iterator<Item = (CallKey, &[u32])> {
-        self.groups.iter().filter_map(|group| Some((group.key?, group.txs.as_slice())))
+    /// Keys with their transactions, after the block.
+    pub(super) fn each_key(&self, book: &mut Book, mut show: impl FnMut(&mut Habit, &[u32])) {
+        for group in &self.groups {
+            let Some((of_account, of_code)) = group.keys(book) else { continue };
+            if book.has_habit(&of_account) {
+                book.with_habit(of_account, |habit| show(habit, &group.txs));
+            }
+            book.with_habit(of_code, |habit| show(habit, &group.txs));
+        }
     }
 
     /// Tells the habits which predicted writes came true.
@@ -308,9 +331,20 @@ fn credit(habit: &mut Habit, call: &mut Call<'_>, at: &Location) {
     if let Some(usual) = habit
         .usuals
         .iter_mut()
-        .find(|usual| usual.place.slot.is_some() && usual.written.mostly() && here(call, &usual.place))
+        .find(|usual| usual.place.slot.is_some() && usual.is_written() && here(call, &usual.place))
     {
-        usual.caused = usual.caused.saturating_add(16);
+        usual.credit();
+    }
+}
+
+/// Equal locations have equal fingerprints.
+fn fingerprint(location: &Location) -> u64 {
+    match location {
+        Location::Slot(address, slot) => {
+            let [first, .., last] = slot.as_limbs();
+            first ^ last.rotate_left(32) ^ u64::from(address[19]) << 56
+        }
+        _ => 0,
     }
 }
 

@@ -1,7 +1,6 @@
 //! What calls of one key usually touch and use.
 
 use super::expression::Place;
-use smallvec::SmallVec;
 
 /// Places that a habit remembers.
 const USUALS_MAX: usize = 96;
@@ -26,7 +25,7 @@ const TRUST_MIN: u8 = 128;
 
 /// How often something happened in the calls of late.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Frequency {
+struct Frequency {
     times: u16,
     of: u16,
 }
@@ -42,12 +41,12 @@ impl Frequency {
     }
 
     /// Whether it happened in more than half of the calls.
-    pub(super) fn mostly(&self) -> bool {
+    fn mostly(&self) -> bool {
         self.times * 2 > self.of
     }
 
     /// Whether it happened in at least one of `n` calls.
-    pub(super) fn at_least_one_in(&self, n: u16) -> bool {
+    fn at_least_one_in(&self, n: u16) -> bool {
         self.times > 0 && self.times * n >= self.of
     }
 }
@@ -56,32 +55,87 @@ impl Frequency {
 #[derive(Clone, Debug)]
 pub(super) struct Usual {
     pub(super) place: Place,
-    fingerprint: u64,
     /// Whether it is touched.
-    pub(super) touched: Frequency,
+    touched: Frequency,
     /// Whether, where it is touched, it is written.
-    pub(super) written: Frequency,
+    written: Frequency,
     /// Whether, where it is touched, a transaction below had written it.
-    pub(super) met: Frequency,
+    met: Frequency,
     /// How often of late what was written here met a transaction above; halves with every lesson.
-    pub(super) caused: u8,
+    caused: u8,
+    /// Whether it is known from a single call only, and looks like an accident of that call.
+    is_doubtful: bool,
 }
 
 impl Usual {
-    /// Whether transactions of a block often meet here.
+    /// Whether the next call will probably touch it.
+    pub(super) fn is_expected(&self) -> bool {
+        self.touched.mostly() && !self.is_doubtful
+    }
+
+    /// Whether it is touched now and then.
+    pub(super) fn is_possible(&self) -> bool {
+        self.touched.at_least_one_in(4) && !self.is_doubtful
+    }
+
+    /// Whether the next call that touches it will probably write it.
+    pub(super) fn is_written(&self) -> bool {
+        self.written.mostly()
+    }
+
+    /// Whether it is a slot where transactions of a block often meet.
     pub(super) fn is_contended(&self) -> bool {
-        self.met.at_least_one_in(4) || self.caused > 0
+        self.place.slot.is_some() && (self.met.at_least_one_in(4) || self.caused > 0)
+    }
+
+    /// Notes that what was written here met a transaction above.
+    pub(super) fn credit(&mut self) {
+        self.caused = self.caused.saturating_add(16);
+    }
+
+    fn is_foreseen_slot(&self) -> bool {
+        self.place.slot.is_some() && self.is_expected()
     }
 }
 
-/// One explained location that a call touched.
-#[derive(Debug)]
+/// One location that a call touched.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Touched {
-    /// Its explanations.
-    pub(super) places: SmallVec<[Place; 4]>,
+    pub(super) is_slot: bool,
     pub(super) written: bool,
     /// Whether a transaction below had written it.
     pub(super) met: bool,
+}
+
+/// One explanation of one of them.
+#[derive(Debug)]
+pub(super) struct Explained {
+    pub(super) place: Place,
+    fingerprint: u64,
+    /// Which location it explains.
+    at: usize,
+}
+
+/// All that a call touched.
+#[derive(Debug, Default)]
+pub(super) struct Study {
+    touched: Vec<Touched>,
+    explained: Vec<Explained>,
+    /// Whether mappings could be told.
+    pub(super) is_complete: bool,
+}
+
+impl Study {
+    pub(super) fn new(is_complete: bool) -> Self {
+        Self { is_complete, ..Self::default() }
+    }
+
+    pub(super) fn add(&mut self, touched: Touched, places: impl IntoIterator<Item = Place>) {
+        let at = self.touched.len();
+        self.touched.push(touched);
+        let explained = |place: Place| Explained { fingerprint: place.fingerprint(), place, at };
+        self.explained.extend(places.into_iter().map(explained));
+    }
 }
 
 /// An average, and how far off it was.
@@ -102,6 +156,8 @@ impl Average {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Habit {
     pub(super) usuals: Vec<Usual>,
+    /// Of each of them, side by side: they are looked for often.
+    fingerprints: Vec<u64>,
     lessons: u32,
     last_lesson: u64,
     /// The last block that used it.
@@ -134,81 +190,89 @@ impl Habit {
         }
     }
 
-    /// Takes in one call, and says whether it was foreseen well. What it touched is `complete`, but for mappings.
-    pub(super) fn learn(&mut self, touched: &[Touched], complete: bool, now: u64) -> bool {
-        let foresaw = |usual: &Usual| usual.touched.mostly() && usual.place.slot.is_some();
-        let mut expected = self.usuals.iter().filter(|usual| foresaw(usual)).count();
-        let (mut slots, mut foreseen) = (0, 0);
-        let mut hit = vec![None; self.usuals.len()];
+    /// Takes in one call, and says whether it was foreseen well.
+    pub(super) fn learn(&mut self, study: &Study, now: u64) -> bool {
+        let Study { touched, explained, is_complete } = study;
+        let foreseen_slots = self.usuals.iter().filter(|usual| usual.is_foreseen_slot()).count();
+        let mut hits = vec![None; self.usuals.len()];
+        let mut foreseen = vec![false; touched.len()];
         let mut fresh = Vec::new();
-        for (at, touch) in touched.iter().enumerate() {
-            let is_slot = touch.places.first().is_some_and(|place| place.slot.is_some());
-            slots += usize::from(is_slot);
-            let mut known = false;
-            for place in &touch.places {
-                let fingerprint = place.fingerprint();
-                let same = |usual: &Usual| usual.fingerprint == fingerprint && usual.place == *place;
-                match self.usuals.iter().position(same) {
-                    Some(usual) => {
-                        hit[usual] = Some(at);
-                        known |= foresaw(&self.usuals[usual]);
-                    }
-                    None => fresh.push((place, fingerprint, at)),
+        for explained in explained {
+            match self.find(explained) {
+                Some(usual) => {
+                    hits[usual] = Some(touched[explained.at]);
+                    foreseen[explained.at] |= self.usuals[usual].is_foreseen_slot();
                 }
+                None => fresh.push(explained),
             }
-            foreseen += usize::from(known && is_slot);
         }
-        for (usual, hit) in self.usuals.iter_mut().zip(&hit) {
-            if hit.is_some() || complete || !usual.place.is_hashed() {
+        let came = self.usuals.iter().zip(&hits).filter(|(usual, hit)| usual.is_foreseen_slot() && hit.is_some());
+        let missed = foreseen_slots - came.count();
+        let slots = touched.iter().filter(|touched| touched.is_slot).count();
+        let found = foreseen.iter().filter(|foreseen| **foreseen).count();
+        let well = missed * 10 <= slots && found * 10 >= slots * 9;
+        for (usual, hit) in self.usuals.iter_mut().zip(&hits) {
+            // Where mappings could not be told, that none was touched says nothing.
+            if hit.is_some() || *is_complete || !usual.place.is_hashed() {
                 usual.touched.note(hit.is_some());
             }
             usual.caused /= 2;
-            if let Some(at) = *hit {
-                usual.written.note(touched[at].written);
-                usual.met.note(touched[at].met);
-                if foresaw(usual) {
-                    expected = expected.saturating_sub(1);
-                }
+            if let Some(touched) = hit {
+                usual.is_doubtful = false;
+                usual.written.note(touched.written);
+                usual.met.note(touched.met);
             }
         }
-        // `expected` is now what was foreseen and did not come.
-        let well = expected * 10 <= slots && foreseen * 10 >= slots * 9;
-        if complete {
+        if *is_complete {
             self.streak = if well { self.streak.saturating_add(1) } else { 0 };
             self.lessons += 1;
             self.last_lesson = now;
         }
-        let of = u16::try_from(self.lessons).unwrap_or(WINDOW).clamp(1, WINDOW);
-        for (place, fingerprint, at) in fresh {
-            self.admit(Usual {
-                place: place.clone(),
-                fingerprint,
-                touched: Frequency { times: 1, of },
-                written: Frequency { times: u16::from(touched[at].written), of: 1 },
-                met: Frequency { times: u16::from(touched[at].met), of: 1 },
-                caused: 0,
-            });
-        }
+        self.admit(&fresh, touched);
         self.trust = self.trust.saturating_add(16);
         well
+    }
+
+    fn find(&self, explained: &Explained) -> Option<usize> {
+        let same = |at: &usize| self.usuals[*at].place == explained.place;
+        let at = self.fingerprints.iter().position(|fingerprint| *fingerprint == explained.fingerprint);
+        at.filter(same)
+    }
+
+    /// Adds places, for the rarest ones where there is no room.
+    fn admit(&mut self, fresh: &[&Explained], touched: &[Touched]) {
+        let of = u16::try_from(self.lessons).unwrap_or(WINDOW).clamp(1, WINDOW);
+        let once = |happened: bool, of: u16| Frequency { times: u16::from(happened), of };
+        let rarity = |usual: &Usual| u32::from(usual.touched.times) * 256 / u32::from(usual.touched.of.max(1));
+        let mut rare = Vec::new();
+        if self.usuals.len() + fresh.len() > USUALS_MAX {
+            rare = (0..self.usuals.len()).map(|at| (rarity(&self.usuals[at]), at)).collect();
+            // The rarest last.
+            rare.sort_unstable_by_key(|rare| std::cmp::Reverse(*rare));
+        }
+        for Explained { place, fingerprint, at } in fresh.iter().take(USUALS_MAX) {
+            let Touched { written, met, .. } = touched[*at];
+            let usual = Usual {
+                place: place.clone(),
+                touched: once(true, of),
+                written: once(written, 1),
+                met: once(met, 1),
+                caused: 0,
+                is_doubtful: place.is_peculiar(),
+            };
+            if self.usuals.len() < USUALS_MAX {
+                self.usuals.push(usual);
+                self.fingerprints.push(*fingerprint);
+            } else if let Some((_, rarest)) = rare.pop().filter(|(rarest, _)| *rarest <= rarity(&usual)) {
+                self.usuals[rarest] = usual;
+                self.fingerprints[rarest] = *fingerprint;
+            }
+        }
     }
 
     /// Whether it had enough lessons to tell.
     pub(super) fn is_grown(&self) -> bool {
         self.lessons >= LESSONS_MIN
-    }
-
-    /// Adds a place, for the rarest one where there is no room.
-    fn admit(&mut self, usual: Usual) {
-        if self.usuals.len() < USUALS_MAX {
-            return self.usuals.push(usual);
-        }
-        let rarity = |usual: &Usual| u32::from(usual.touched.times) * 256 / u32::from(usual.touched.of.max(1));
-        if let Some(rarest) = self.usuals.iter_mut().min_by_key(|usual| rarity(usual))
-            && rarity(rarest) <= rarity(&usual)
-        {
-            *rarest = usual;
-        }
     }
 
     /// Takes in what one call used of what it might.

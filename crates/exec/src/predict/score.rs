@@ -122,12 +122,12 @@ pub(crate) fn score<V: StateView + ?Sized>(
         score.calls += 1;
         let (mut foreseen, mut to_write) = (HashSet::default(), HashSet::default());
         let known = predictor.each_usual(forecast, input, tx, |call, usual| {
-            if usual.place.slot.is_none() || !usual.touched.mostly() {
+            if usual.place.slot.is_none() || !usual.is_expected() {
                 return;
             }
             let Some(location) = call.location(&usual.place) else { return };
             foreseen.insert(location);
-            if usual.written.mostly() {
+            if usual.is_written() {
                 to_write.insert(location);
             }
         });

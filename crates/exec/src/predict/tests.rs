@@ -58,7 +58,7 @@ fn learn(calls: impl IntoIterator<Item = (u8, Vec<U256>, Run)>) {
     for (at, (sender, arguments, run)) in calls.into_iter().enumerate() {
         let input = input(&arguments);
         let mut call = Call::new(person(sender), token(), &input);
-        let usual = habit.usuals.iter().filter(|usual| usual.touched.mostly());
+        let usual = habit.usuals.iter().filter(|usual| usual.is_expected());
         let mut foreseen: Vec<Location> = usual.filter_map(|usual| call.location(&usual.place)).collect();
         foreseen.sort_unstable();
         foreseen.dedup();
@@ -68,9 +68,11 @@ fn learn(calls: impl IntoIterator<Item = (u8, Vec<U256>, Run)>) {
             assert_eq!(foreseen, real, "call {at}");
         }
         let explainer = Explainer::new(&call, run.preimages);
-        let touch = |slot: &U256| Touched { places: explainer.places(token(), Some(*slot)), written: true, met: false };
-        let touched: Vec<Touched> = run.slots.iter().map(touch).collect();
-        habit.learn(&touched, true, 1);
+        let mut study = Study::new(true);
+        for slot in &run.slots {
+            study.add(Touched { is_slot: true, written: true, met: false }, explainer.places(token(), Some(*slot)));
+        }
+        habit.learn(&study, 1);
     }
 }
 
@@ -166,14 +168,14 @@ fn a_habit_is_bounded_and_forgets_the_rare() {
     for n in 0..1_000u64 {
         let call = Call::new(person(1), token(), &[]);
         let explainer = Explainer::new(&call, Vec::new());
-        let slot = |slot: u64| Touched {
-            places: explainer.places(token(), Some(U256::from(slot))),
-            written: false,
-            met: false,
-        };
-        habit.learn(&[slot(0), slot(1_000 + n)], true, n);
+        let mut study = Study::new(true);
+        for slot in [0, 1_000 + n] {
+            let places = explainer.places(token(), Some(U256::from(slot)));
+            study.add(Touched { is_slot: true, written: false, met: false }, places);
+        }
+        habit.learn(&study, n);
         assert!(habit.usuals.len() <= 96);
     }
-    let often: Vec<_> = habit.usuals.iter().filter(|usual| usual.touched.mostly()).collect();
+    let often: Vec<_> = habit.usuals.iter().filter(|usual| usual.is_expected()).collect();
     assert_eq!(often.len(), 1, "{often:?}");
 }

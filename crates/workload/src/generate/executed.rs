@@ -303,13 +303,18 @@ fn late_conflicts_are_as_heavy_as_asked_for() {
     let rounds = 100_000;
     let mix = TrafficMix::only(Traffic::LateConflictBomb);
     let size = BlockSize::TxCount(4);
-    let options =
-        GenerateOptions { mix, size, late_conflict_rounds: Some(rounds), sign: false, ..GenerateOptions::default() };
+    let options = GenerateOptions {
+        mix,
+        size,
+        late_conflict_rounds: (rounds, rounds),
+        sign: false,
+        ..GenerateOptions::default()
+    };
     let generated = generate(&options).expect("good options");
     for tx in execute(&generated).all() {
         assert!(tx.success && (rounds * 100..rounds * 126).contains(&tx.gas), "{tx:?}");
     }
-    let most = generate(&GenerateOptions { late_conflict_rounds: Some(ROUNDS_MAX), ..options }).expect("good options");
+    let most = generate(&GenerateOptions { late_conflict_rounds: (0, ROUNDS_MAX), ..options }).expect("good options");
     let limits = most.blocks.iter().flat_map(|block| block.transactions()).map(|tx| tx.gas_limit());
     assert!(limits.max().is_some_and(|limit| limit <= TX_GAS_LIMIT_MAX));
 }
