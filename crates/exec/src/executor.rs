@@ -1,5 +1,7 @@
 //! The one entry point: a block and a view in, an outcome out.
 
+mod choice;
+
 use crate::error::ExecError;
 use crate::error::InvalidBlock;
 use crate::in_order::InOrder;
@@ -8,18 +10,18 @@ use crate::listed::first_difference;
 use crate::parallel::{self, Hints, Plan, Rehearsal, Schedule, Suspension};
 use crate::parent::Parent;
 use crate::pool::Pool;
+use crate::predict::{Foresight, PredictionReport, PredictionScore, Predictor, WAIT_GAS_MIN, score};
 use crate::prefetch;
 use crate::recycled::Recycled;
 use crate::report::TraceEvent;
 use crate::scheduler::Limits;
 use crate::speculate::{Shared, Source};
 use crate::vm::{CodeCache, code_bytes_max};
-use alloy_consensus::Transaction as _;
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::B256;
+use choice::choose;
 use motet_types::{
-    BlockOutcome, BlockRecord, BlockRules, Fork, RecoveredBlock, StateDiff, StateView, Transaction, TxIndex,
-    validate_list_form,
+    BlockOutcome, BlockRecord, BlockRules, Fork, RecoveredBlock, StateDiff, StateView, TxIndex, validate_list_form,
 };
 use std::fmt;
 
@@ -128,6 +130,8 @@ pub struct ExecutorConfig {
     pub fiber_bytes_limit: usize,
     /// Transactions that may run ahead of the last committed one.
     pub lookahead: u32,
+    /// Whether it learns from the blocks that it executes what later ones will do.
+    pub predicts: bool,
     /// Nanoseconds from any start, for the trace. Constant zero: no times in the trace.
     pub clock: fn() -> u64,
 }
@@ -140,6 +144,7 @@ impl Default for ExecutorConfig {
             suspension: Suspension::WhenUseful,
             fiber_bytes_limit: 64 << 20,
             lookahead: Limits::default().lookahead,
+            predicts: true,
             clock: || 0,
         }
     }
@@ -174,6 +179,8 @@ pub struct Report {
     /// Nanoseconds of the executor's clock that all workers together spent on what they share once the transactions are
     /// in: hashing receipts, sorting diff and list, emptying memory.
     pub shared_end_ns: u64,
+    /// What was predicted and learned.
+    pub prediction: PredictionReport,
     /// The schedule.
     pub trace: Vec<TraceEvent>,
 }
@@ -200,6 +207,7 @@ pub struct BlockExecutor {
     recycled: Recycled,
     /// How workers are imitated, where this serves simulation.
     rehearsal: Option<Rehearsal>,
+    predictor: Predictor,
 }
 
 impl fmt::Debug for BlockExecutor {
@@ -214,32 +222,24 @@ fn own_list<'a>(input: &BlockInput<'a>) -> Option<&'a BlockAccessList> {
     input.block.access_list.as_ref().filter(|_| input.rules.is_active(Fork::Amsterdam))
 }
 
-/// Gas that calls of contracts may use: below this sum a block is over before other workers pay.
-const CONTRACT_GAS_MIN: u64 = 1_750_000;
-/// The same per transaction: below this a block is mostly plain payments, which cost less to execute than to share.
-const CONTRACT_GAS_PER_TX_MIN: u64 = 12_000;
-/// A gas limit says little beyond this: wallets ask for far more than they use.
-const CONTRACT_GAS_COUNTED_MAX: u64 = 1_000_000;
-/// Gas of a transaction that does nothing. Yellow Paper, G_transaction.
-const PLAIN_GAS: u64 = 21_000;
-
-/// Gas that a transaction may spend on executing code, as far as it can be told before it runs.
-fn contract_gas(tx: &Transaction) -> u64 {
-    if tx.input().is_empty() {
-        return 0;
-    }
-    tx.gas_limit().min(CONTRACT_GAS_COUNTED_MAX).saturating_sub(PLAIN_GAS)
-}
-
 impl BlockExecutor {
     /// An executor; threads start with the first block that uses them.
     pub fn new(config: ExecutorConfig) -> Self {
         let pool = Pool::new(config.workers);
-        Self { config, pool, codes: CodeCache::default(), recycled: Recycled::default(), rehearsal: None }
+        Self {
+            config,
+            pool,
+            codes: CodeCache::default(),
+            recycled: Recycled::default(),
+            rehearsal: None,
+            predictor: Predictor::default(),
+        }
     }
 
     /// An executor that imitates workers, on so many real threads.
     pub(crate) fn rehearsing(config: ExecutorConfig, threads: usize, rehearsal: Rehearsal) -> Self {
+        // It learns nothing: its costs are measured without.
+        let config = ExecutorConfig { predicts: false, ..config };
         Self { config, rehearsal: Some(rehearsal), ..Self::new(ExecutorConfig { workers: threads, ..config }) }
     }
 
@@ -253,9 +253,10 @@ impl BlockExecutor {
         &self.config
     }
 
-    /// Forgets analysed code: the next block starts cold.
+    /// Forgets analysed code and what was learned: the next block starts cold.
     pub fn forget(&self) {
         self.codes.clear();
+        self.predictor.forget();
     }
 
     /// Executes a block over the state after its parent. Nothing is written; `sink` hears of every
@@ -274,41 +275,52 @@ impl BlockExecutor {
         let parent = Parent { view, codes: &self.codes };
         match engine {
             Engine::Sequential => self.sequential(input, parent, sink, None),
-            Engine::Optimistic => self.parallel(input, parent, sink, None),
-            Engine::Listed => self.listed(input, parent, sink),
-            Engine::Auto => match self.choose(input) {
-                (Engine::Sequential, reason) => self.sequential(input, parent, sink, Some(reason)),
-                (Engine::Listed, _) => self.listed(input, parent, sink),
-                _ => self.parallel(input, parent, sink, None),
-            },
+            Engine::Optimistic => self.parallel(input, parent, sink, None, self.foresight(input)),
+            Engine::Listed => self.listed(input, parent, sink, self.foresight(input)),
+            Engine::Auto => self.auto(input, parent, sink),
         }
     }
 
-    /// The engine for a block, by what is known before it runs.
-    fn choose(&self, input: &BlockInput<'_>) -> (Engine, &'static str) {
-        let transactions = input.block.transactions();
-        if self.config.workers < 2 {
-            return (Engine::Sequential, "one worker");
-        }
-        if transactions.len() < 2 {
-            return (Engine::Sequential, "fewer than two transactions");
-        }
-        let asked = transactions.iter().map(contract_gas).fold(0, u64::saturating_add);
-        // A block that was made elsewhere says what it used; its word costs time if it is false.
-        let work = match input.block.header().gas_used {
-            0 => asked,
-            used => asked.min(used.saturating_sub(PLAIN_GAS * transactions.len() as u64)),
+    /// How well this executor would predict a block: it is executed in order, and nothing is learned from it.
+    ///
+    /// # Errors
+    /// As for [`BlockExecutor::execute`].
+    pub fn score_prediction<V: StateView + ?Sized>(
+        &self,
+        input: &BlockInput<'_>,
+        view: &V,
+    ) -> Result<PredictionScore, ExecError> {
+        score(&self.predictor, input, Parent { view, codes: &self.codes })
+    }
+
+    fn foresight(&self, input: &BlockInput<'_>) -> Foresight<'_> {
+        let wait_gas_min = match self.config.schedule {
+            Schedule::Threads => WAIT_GAS_MIN,
+            // One thread that imitates many shows what can happen, not what pays.
+            Schedule::Seeded(_) | Schedule::Driven(_) => 0,
         };
-        if work < CONTRACT_GAS_MIN {
-            return (Engine::Sequential, "too little contract work to share");
+        Foresight::open(self.config.predicts.then_some(&self.predictor), self.config.clock, input, wait_gas_min)
+    }
+
+    fn auto<'a, V: StateView + ?Sized>(
+        &'a self,
+        input: &'a BlockInput<'a>,
+        parent: Parent<'a, V>,
+        sink: Option<&'a mut dyn CommitSink>,
+    ) -> Result<Execution, ExecError> {
+        if let Some(reason) = choice::nothing_to_share(input, self.config.workers) {
+            return self.sequential(input, parent, sink, Some(reason));
         }
-        if work / (transactions.len() as u64) < CONTRACT_GAS_PER_TX_MIN {
-            return (Engine::Sequential, "mostly plain transfers");
+        let mut foresight = self.foresight(input);
+        match choose(input, &mut foresight) {
+            (Engine::Sequential, reason) => {
+                let mut execution = self.sequential(input, parent, sink, Some(reason))?;
+                execution.report.prediction = foresight.close(Default::default(), input, &execution.outcome);
+                Ok(execution)
+            }
+            (Engine::Listed, _) => self.listed(input, parent, sink, foresight),
+            _ => self.parallel(input, parent, sink, None, foresight),
         }
-        if input.record.is_some() || own_list(input).is_some() {
-            return (Engine::Listed, "");
-        }
-        (Engine::Optimistic, "")
     }
 
     fn sequential<'a, V: StateView + ?Sized>(
@@ -332,6 +344,7 @@ impl BlockExecutor {
             suspensions: 0,
             gave_up: false,
             shared_end_ns: 0,
+            prediction: PredictionReport::default(),
             trace: Vec::new(),
         };
         Ok(Execution { outcome, report })
@@ -343,8 +356,9 @@ impl BlockExecutor {
         parent: Parent<'a, V>,
         sink: Option<&'a mut dyn CommitSink>,
         list: Option<&ListIndex<'_>>,
+        mut foresight: Foresight<'_>,
     ) -> Result<Execution, ExecError> {
-        let no_hints = Hints::default();
+        let hints = foresight.hints(input, self.config.workers);
         let fibers_max = match self.config.schedule {
             Schedule::Threads => (self.config.fiber_bytes_limit / crate::fiber::STACK_BYTES).max(1),
             // One thread that imitates many has nothing but fibers.
@@ -371,21 +385,21 @@ impl BlockExecutor {
                     ..Limits::default()
                 },
             },
-            hints: input.hints.unwrap_or(&no_hints),
+            hints: &hints,
             clock: self.config.clock,
             rehearsal: self.rehearsal.as_ref(),
         };
         if parent.view.may_pend() {
             match list {
                 Some(list) => parent.view.prefetch(&prefetch::listed(list.accounts())),
-                None => parent.view.prefetch(&prefetch::named_in(input)),
+                None => parent.view.prefetch(&foresight.read_ahead(input)),
             }
         }
         let source = match list {
             Some(list) => Source::List(list),
             None => Source::Memory(self.recycled.memory()),
         };
-        let shared = Shared::new(parent, input, source);
+        let shared = Shared::new(parent, input, source, foresight.notebook());
         let sink = sink.map(|sink| sink as &mut dyn CommitSink);
         let mut order = InOrder::open_seen(input, parent, sink, self.recycled.room(), |state| shared.opened(state))?;
         if let Some(list) = list
@@ -398,6 +412,7 @@ impl BlockExecutor {
         if let Source::Memory(memory) = shared.source {
             self.recycled.keep_memory(memory);
         }
+        let prediction = foresight.close(shared.notebook, input, &outcome);
         let report = Report {
             path: if list.is_some() { Engine::Listed } else { Engine::Optimistic },
             fallback_reason: None,
@@ -407,6 +422,7 @@ impl BlockExecutor {
             suspensions: log.counts.suspensions,
             gave_up: log.counts.gave_up,
             shared_end_ns: log.shared_end_ns,
+            prediction,
             trace: log.trace,
         };
         Ok(Execution { outcome, report })
@@ -417,18 +433,19 @@ impl BlockExecutor {
         input: &'a BlockInput<'a>,
         parent: Parent<'a, V>,
         sink: Option<&'a mut dyn CommitSink>,
+        foresight: Foresight<'_>,
     ) -> Result<Execution, ExecError> {
         let own = own_list(input).filter(|_| input.record.is_none());
         let own = own.map(|list| BlockRecord { list: list.clone(), ..BlockRecord::default() });
         let Some(record) = input.record.or(own.as_ref()) else {
-            return self.without_list(input, parent, sink);
+            return self.without_list(input, parent, sink, foresight);
         };
         let amsterdam = input.rules.is_active(Fork::Amsterdam);
         let gas_limit = amsterdam.then(|| input.block.header().gas_limit);
         let tx_count = input.block.tx_count();
         validate_list_form(&record.list, tx_count, gas_limit, code_bytes_max(input.rules))?;
         let list = ListIndex::new(record, tx_count);
-        let execution = self.parallel(input, parent, sink, Some(&list))?;
+        let execution = self.parallel(input, parent, sink, Some(&list), foresight)?;
         // A list that came with its block has no events besides.
         let made = &execution.outcome.record;
         let mismatch = if own.is_some() {
@@ -449,10 +466,11 @@ impl BlockExecutor {
         input: &'a BlockInput<'a>,
         parent: Parent<'a, V>,
         sink: Option<&'a mut dyn CommitSink>,
+        foresight: Foresight<'_>,
     ) -> Result<Execution, ExecError> {
         let record = self.sequential(input, parent, None, None)?.outcome.record;
         let list = ListIndex::new(&record, input.block.tx_count());
-        let mut execution = self.parallel(input, parent, sink, Some(&list))?;
+        let mut execution = self.parallel(input, parent, sink, Some(&list), foresight)?;
         execution.report.fallback_reason = Some("the block has no list: a sequential run made one");
         match first_difference(&record, &execution.outcome.record, input.block.tx_count()) {
             Some(mismatch) => Err(InvalidBlock::List(Box::new(mismatch)).into()),

@@ -24,6 +24,7 @@ mod mv_memory;
 mod parallel;
 mod parent;
 mod pool;
+mod predict;
 mod prefetch;
 mod receipt_trie;
 mod recycled;
@@ -43,5 +44,6 @@ pub use executor::{BlockExecutor, BlockInput, CommitSink, Engine, Execution, Exe
 pub use fiber::STACK_BYTES;
 pub use listed::{ListField, ListMismatch};
 pub use parallel::{Hints, Schedule, Suspension};
+pub use predict::{Counted, PredictionReport, PredictionScore};
 pub use report::{AbortedBy, ConflictAt, TraceEvent, TraceWhat};
 pub use vm::{LeanOutcome, lean};

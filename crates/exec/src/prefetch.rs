@@ -34,7 +34,8 @@ pub(crate) fn listed(list: &[AccountChanges]) -> Vec<Location> {
     accounts.chain(slots).collect()
 }
 
-fn once(locations: Vec<Location>) -> Vec<Location> {
+/// Each location where it comes first.
+pub(crate) fn once(locations: Vec<Location>) -> Vec<Location> {
     let mut seen = HashSet::<Location>::default();
     locations.into_iter().filter(|location| seen.insert(*location)).collect()
 }

@@ -11,6 +11,7 @@ use crate::list_index::ListIndex;
 use crate::mv_memory::{Lookup, MvMemory, Origin, SeenAccount, Written};
 use crate::parallel::Attempt;
 use crate::parent::{Parent, info, wrong_kind};
+use crate::predict::{Notebook, PREIMAGES_MAX, Preimage};
 use crate::stop::Stop;
 use crate::sync::{AtomicBool, Mutex, Ordering};
 use crate::vm::{AccountInfo, Bytecode, Database, EvmState, VmDb, private_copy};
@@ -46,6 +47,8 @@ pub(crate) struct Observations {
     accounts_from_block: Vec<Address>,
     /// Slots whose value came from a transaction of this block.
     slots_from_block: Vec<(Address, U256)>,
+    /// Pairs of words that were hashed, where that is to be noted.
+    pub(crate) preimages: Vec<Preimage>,
 }
 
 impl Observations {
@@ -57,6 +60,7 @@ impl Observations {
         self.unbounded = false;
         self.accounts_from_block.clear();
         self.slots_from_block.clear();
+        self.preimages.clear();
     }
 
     fn narrow(&mut self, address: Address, from: U256, to: U256) {
@@ -119,10 +123,12 @@ pub(crate) struct Shared<'a, V: ?Sized> {
     pub(crate) doomed: Vec<AtomicBool>,
     /// The block is over, one way or the other: everything stops at its next read.
     pub(crate) halted: AtomicBool,
+    /// What is noted for later blocks.
+    pub(crate) notebook: Notebook,
 }
 
 impl<'a, V: StateView + ?Sized> Shared<'a, V> {
-    pub(crate) fn new(parent: Parent<'a, V>, input: &BlockInput<'_>, source: Source<'a>) -> Self {
+    pub(crate) fn new(parent: Parent<'a, V>, input: &BlockInput<'_>, source: Source<'a>, notebook: Notebook) -> Self {
         Self {
             parent,
             source,
@@ -131,6 +137,7 @@ impl<'a, V: StateView + ?Sized> Shared<'a, V> {
             fees: Mutex::default(),
             doomed: (0..input.block.tx_count()).map(|_| AtomicBool::new(false)).collect(),
             halted: AtomicBool::new(false),
+            notebook,
         }
     }
 
@@ -159,6 +166,8 @@ pub(crate) struct SpeculativeDb<'a, 'y, V: ?Sized> {
     no_code: Bytecode,
     /// What stopped the transaction, when it was stopped for good.
     blocked: Option<Wait>,
+    /// Whether what it hashes is to be noted.
+    wants_preimages: bool,
 }
 
 impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
@@ -174,6 +183,7 @@ impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
             codes: B256Map::default(),
             no_code: private_copy(&Bytecode::default()),
             blocked: None,
+            wants_preimages: false,
         }
     }
 
@@ -191,6 +201,7 @@ impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
         self.sender_nonce = nonce;
         self.exact = None;
         self.blocked = None;
+        self.wants_preimages = self.shared.notebook.wants_preimages(tx);
         self.observations.clear();
         self.observations.nonces.extend(authorities);
     }
@@ -429,6 +440,16 @@ impl<V: StateView + ?Sized> VmDb for SpeculativeDb<'_, '_, V> {
 
     fn beyond_bounds(&mut self) {
         self.observations.unbounded = true;
+    }
+
+    fn wants_preimages(&self) -> bool {
+        self.wants_preimages
+    }
+
+    fn hashed(&mut self, words: [U256; 2], hash: U256) {
+        self.observations.preimages.push(Preimage::new(words, hash));
+        // A loop may hash without end: it costs the check that every transaction pays.
+        self.wants_preimages = self.observations.preimages.len() < PREIMAGES_MAX;
     }
 
     fn balance_at_least(&mut self, address: Address, at_least: U256) {

@@ -9,8 +9,8 @@
 
 use alloy_consensus::{BlockBody, Header, Signed, TxLegacy};
 use alloy_primitives::{Address, Bytes, Signature, TxKind, U256};
-use motet_exec::{BlockExecutor, BlockInput, Engine, ExecutorConfig, Schedule, Suspension};
-use motet_types::{Block, BlockRules, ChainSpec, Fork, MemoryState, RecoveredBlock, Transaction};
+use motet_exec::{BlockExecutor, BlockInput, Engine, ExecutorConfig, Hints, Schedule, Suspension};
+use motet_types::{Block, BlockRules, ChainSpec, Fork, Location, MemoryState, RecoveredBlock, Transaction, TxIndex};
 use std::cell::RefCell;
 
 thread_local! {
@@ -138,6 +138,13 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+/// Every transaction is predicted to write the first slots of every contract.
+fn hostile_hints(tx_count: usize) -> Hints {
+    let slots = || [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(at, slot)| Location::Slot(contract(at), U256::from(slot)));
+    let writes = (0..tx_count).flat_map(|tx| slots().map(|slot| (TxIndex::from(tx), slot))).collect();
+    Hints { writes, weights: Vec::new() }
+}
+
 #[test]
 fn every_interleaving_of_small_blocks_gives_the_sequential_outcome() {
     let switches: usize = std::env::var("MOTET_SWITCHES").ok().and_then(|text| text.parse().ok()).unwrap_or(3);
@@ -147,9 +154,25 @@ fn every_interleaving_of_small_blocks_gives_the_sequential_outcome() {
         let sequential = BlockExecutor::new(ExecutorConfig::default());
         let expected =
             sequential.execute(Engine::Sequential, &input, &case.state, None).map(|execution| execution.outcome);
-        for (workers, suspension) in [(2, Suspension::Always), (2, Suspension::Never), (3, Suspension::Always)] {
+        let hostile = hostile_hints(case.block.tx_count());
+        for (workers, suspension, hints) in [
+            (2, Suspension::Always, None),
+            (2, Suspension::Never, None),
+            (3, Suspension::Always, None),
+            (2, Suspension::Always, Some(&hostile)),
+            (2, Suspension::Never, Some(&hostile)),
+        ] {
+            let input = BlockInput { hints, ..input };
+            let hinted = if hints.is_some() { ", all predicted to write" } else { "" };
             let config =
-                ExecutorConfig { workers, suspension, schedule: Schedule::Driven(choose), ..ExecutorConfig::default() };
+                // What was learned from one run would change the next, and the scripts with it.
+                ExecutorConfig {
+                    workers,
+                    suspension,
+                    schedule: Schedule::Driven(choose),
+                    predicts: false,
+                    ..ExecutorConfig::default()
+                };
             let executor = BlockExecutor::new(config);
             SCRIPT.set((Vec::new(), 0));
             let (mut runs, mut aborts, mut suspensions) = (0u64, 0u64, 0u64);
@@ -162,7 +185,7 @@ fn every_interleaving_of_small_blocks_gives_the_sequential_outcome() {
                 runs += 1;
                 assert!(
                     found == expected,
-                    "{}, {workers} workers, {suspension:?}, script {:?}:\nexpected {expected:#?}\nfound {found:#?}",
+                    "{}, {workers} workers, {suspension:?}{hinted}, script {:?}:\nexpected {expected:#?}\nfound {found:#?}",
                     case.name,
                     SCRIPT.with_borrow(|script| script.0.clone())
                 );
@@ -172,7 +195,7 @@ fn every_interleaving_of_small_blocks_gives_the_sequential_outcome() {
             }
             total += runs;
             println!(
-                "{}, {workers} workers, {suspension:?}: {runs} interleavings, {aborts} aborts, {suspensions} suspensions",
+                "{}, {workers} workers, {suspension:?}{hinted}: {runs} interleavings, {aborts} aborts, {suspensions} suspensions",
                 case.name
             );
         }

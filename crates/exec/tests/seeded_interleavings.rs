@@ -24,8 +24,17 @@ fn outcome(result: Result<Execution, ExecError>) -> Result<BlockOutcome, ExecErr
 fn random_hints(dice: &mut Dice, case: &RandomBlock, expected: &Result<BlockOutcome, ExecError>) -> Hints {
     let mut hints = Hints::default();
     let tx_count = case.block.tx_count() as u64;
-    match dice.below(3) {
+    match dice.below(4) {
         0 => {}
+        3 => {
+            // Everything by everybody.
+            let accounts = case.state.accounts().map(|(address, _)| *address);
+            let slots =
+                accounts.flat_map(|address| (0..3).map(move |slot| (address, alloy_primitives::U256::from(slot))));
+            for (address, slot) in slots {
+                hints.writes.extend((0..tx_count).map(|tx| (TxIndex(tx as u32), Location::Slot(address, slot))));
+            }
+        }
         1 => {
             // What the block really writes.
             let changes = expected.as_ref().map(|outcome| outcome.record.list.as_slice()).unwrap_or_default();
@@ -72,11 +81,19 @@ fn check(seed: u64, tally: &mut Tally) {
             ..ExecutorConfig::default()
         };
         let executor = BlockExecutor::new(config);
+        if dice.chance(40) {
+            // What it learns from another block may be right for this one (the same block) or wrong.
+            let other = random_block(seed + dice.below(2));
+            let other_input = BlockInput::new(&other.block, &other.rules);
+            // It may be invalid: nothing is learned from it then.
+            let _ = executor.execute(Engine::Optimistic, &other_input, &other.state, None);
+        }
         let execution = executor.execute(Engine::Optimistic, &input, &case.state, None);
         if let Ok(execution) = &execution {
             tally.aborts += execution.report.aborts;
             tally.suspensions += execution.report.suspensions;
             tally.executions += execution.report.executions;
+            tally.predicted += u64::from(execution.report.prediction.writes);
         }
         let found = outcome(execution);
         assert!(found == expected, "seed {seed}, run {run}, {config:?}:\nexpected {expected:#?}\nfound {found:#?}");
@@ -93,6 +110,8 @@ struct Tally {
     executions: u64,
     aborts: u64,
     suspensions: u64,
+    /// Writes that the executor predicted itself.
+    predicted: u64,
     invalid: u64,
 }
 
@@ -110,6 +129,7 @@ fn every_interleaving_gives_the_sequential_outcome() {
     println!("{count} seeds from {start}: {tally:?}");
     // A campaign that never conflicts or never errs would prove nothing.
     if count >= 1000 {
+        assert!(tally.predicted > count / 10, "{tally:?}");
         assert!(tally.aborts > count / 10 && tally.suspensions > count / 10 && tally.invalid > 10, "{tally:?}");
     }
 }

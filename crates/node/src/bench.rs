@@ -1,4 +1,4 @@
-//! `motet bench exec`: the engines beside a plain loop over stock revm, on the same blocks in one process.
+//! `motet bench predict` ([`predict`]), and `motet bench exec`: the engines beside a plain loop over stock revm, on the same blocks in one process.
 //!
 //! ```text
 //! blocks --pass 1..N--> each block: every contender, in an order that changes --> samples --> medians, ratios
@@ -13,6 +13,7 @@ mod latency;
 pub(crate) mod machine;
 mod measure;
 mod page;
+mod predict;
 pub(crate) mod prepared;
 pub(crate) mod report;
 mod slow_state;
@@ -52,6 +53,7 @@ pub(crate) struct BenchArgs {
 #[derive(Debug, Subcommand)]
 enum Subject {
     Exec(ExecArgs),
+    Predict(predict::PredictArgs),
 }
 
 /// Measure the execution of blocks: every engine beside `lean`, a plain loop over a reused stock revm without list,
@@ -87,6 +89,10 @@ pub(crate) struct ExecArgs {
     #[arg(long, default_value_t = 512, value_name = "N", requires = "read_latency", value_parser = clap::value_parser!(u32).range(1..=16_384))]
     in_flight: u32,
 
+    /// The engines neither learn nor predict.
+    #[arg(long, conflicts_with = "read_latency")]
+    no_prediction: bool,
+
     /// Write the results as JSON (schema motet-bench/1, with --read-latency motet-bench-latency/1).
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -98,8 +104,10 @@ pub(crate) struct ExecArgs {
 
 /// Runs the command.
 pub(crate) fn run(args: &BenchArgs) -> eyre::Result<Verdict> {
-    let Subject::Exec(args) = &args.what;
-    exec(args)
+    match &args.what {
+        Subject::Exec(args) => exec(args),
+        Subject::Predict(args) => predict::run(args),
+    }
 }
 
 fn exec(args: &ExecArgs) -> eyre::Result<Verdict> {
@@ -122,7 +130,7 @@ fn exec(args: &ExecArgs) -> eyre::Result<Verdict> {
     let stdout = io::stdout();
     let style = Style::of_stdout(&stdout);
     if args.read_latency.is_empty() {
-        let mut measurement = Measurement::new(workers.as_slice(), args.runs);
+        let mut measurement = Measurement::new(workers.as_slice(), args.runs, !args.no_prediction);
         faults.extend(measurement.take(&blocks, |pass, block| progress(&format!("pass {pass}, block {block}"))));
         progress("");
         let report = report::Report::new(&measurement);

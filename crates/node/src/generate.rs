@@ -44,6 +44,8 @@ Examples:
                                                      tokens and swaps, a few contracts very hot
   motet generate --mix late-conflict-bomb --txs 200 --out bomb
                                                      a worst case of parallel execution
+  motet generate --mix late-conflict-bomb --rounds 80000-120000 --txs 4 --blocks 2 --out heavy
+                                                     the same with few heavy transactions
   motet replay blocks                                what comes of them
 
 Equal options give equal blocks on every machine.
@@ -116,6 +118,11 @@ pub(crate) struct GenerateArgs {
     #[arg(long, default_value_t = 1.0, value_name = "X")]
     zipf: f64,
 
+    /// Rounds of work of each late-conflict-bomb: N, or drawn from MIN to MAX. A round costs about 120 gas; at most
+    /// 133737, which is what EIP-7825 allows a transaction.
+    #[arg(long, default_value = "500-2500", value_name = "N|MIN-MAX", value_parser = rounds)]
+    rounds: (u64, u64),
+
     /// The rules of all blocks: Cancun or a later fork.
     #[arg(long, default_value = "Osaka", value_name = "NAME", value_parser = fork_by_name)]
     fork: Fork,
@@ -142,6 +149,7 @@ impl GenerateArgs {
             block_count: self.blocks,
             account_count: self.accounts,
             zipf_skew: self.zipf,
+            late_conflict_rounds: self.rounds,
             chain_id: self.chain_id,
             fork: self.fork,
             // A file's senders are recovered from signatures.
@@ -203,6 +211,13 @@ pub(crate) fn run(args: &GenerateArgs) -> eyre::Result<Verdict> {
         ));
     }
     Ok(Verdict::Equal)
+}
+
+/// `1000`, or `500-2500`.
+fn rounds(text: &str) -> Result<(u64, u64), String> {
+    let (least, most) = text.split_once('-').unwrap_or((text, text));
+    let number = |text: &str| text.trim().parse().map_err(|error| format!("{text:?}: {error}"));
+    Ok((number(least)?, number(most)?))
 }
 
 /// How far the command is, on standard error where that is a terminal.

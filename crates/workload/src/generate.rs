@@ -34,6 +34,7 @@ mod zipf;
 
 pub use cold_reads::ColdReads;
 pub use error::GenerateError;
+pub use scene::ROUNDS_MAX;
 pub use traffic::{Traffic, TrafficError, TrafficMix};
 
 use accounts::Accounts;
@@ -60,6 +61,8 @@ pub const ZIPF_SKEW_MAX: f64 = 8.0;
 
 /// The first fork whose instructions the contracts use.
 const FORK_EARLIEST: Fork = Fork::Cancun;
+/// Rounds of a call that conflicts late, least and most, unless others are asked for.
+const LATE_CONFLICT_ROUNDS: (u64, u64) = (500, 2_500);
 /// 10^7 ether: what every account holds, more than it can spend in a run.
 const BALANCE: u128 = 10_000_000_000_000_000_000_000_000;
 
@@ -91,6 +94,8 @@ pub struct GenerateOptions {
     pub account_count: u32,
     /// Exponent of Zipf's law for recipients, tokens, pools, items: 0 is uniform, 1 usual.
     pub zipf_skew: f64,
+    /// Rounds of work of each [`Traffic::LateConflictBomb`], about 120 gas each: drawn from least to most.
+    pub late_conflict_rounds: (u64, u64),
     /// EIP-155 chain id.
     pub chain_id: u64,
     /// The rules of all blocks; Cancun or later.
@@ -112,6 +117,7 @@ impl Default for GenerateOptions {
             block_count: 1,
             account_count: 2_000,
             zipf_skew: 1.0,
+            late_conflict_rounds: LATE_CONFLICT_ROUNDS,
             chain_id: 1337,
             fork: Fork::Osaka,
             beneficiary: address!("0x00000000000000000000000000000000006d6f74"),
@@ -147,6 +153,9 @@ impl GenerateOptions {
                 high("block_count * gas", gas.saturating_mul(self.block_count.into()), GAS_MAX)?;
             }
         }
+        let (least, most) = self.late_conflict_rounds;
+        high("late_conflict_rounds", most, ROUNDS_MAX)?;
+        low("late_conflict_rounds", most, least)?;
         if !(0.0..=ZIPF_SKEW_MAX).contains(&self.zipf_skew) {
             return Err(GenerateError::Skew { skew: self.zipf_skew, max: ZIPF_SKEW_MAX });
         }
@@ -208,6 +217,7 @@ fn new_world(options: &GenerateOptions) -> Result<World, GenerateError> {
         genesis,
         dice: Dice::new(options.seed, "motet traffic"),
         skew: options.zipf_skew,
+        late_conflict_rounds: options.late_conflict_rounds,
         recipients: Zipf::new(account_count, options.zipf_skew),
         start: header::START_SECONDS,
     })

@@ -25,6 +25,7 @@ impl<V: StateView + ?Sized> Run<'_, V> {
         let Some(order) = held.as_mut() else { unreachable!("transactions {range:?} come after the end") };
         let (mut gas, mut wasted_gas, mut redone, mut suspects) = (0, 0, 0, Vec::new());
         for tx in range.clone().map(TxIndex) {
+            let recipient = self.input.block.transactions()[tx.pos()].to();
             let mut cell = self.cells[tx.pos()].lock();
             let (outcome, mismatch) = (cell.outcome.take(), cell.mismatch.take());
             let mut written = std::mem::take(&mut cell.written);
@@ -37,8 +38,10 @@ impl<V: StateView + ?Sized> Run<'_, V> {
                 Source::Memory(memory) => Some(memory),
                 Source::List(_) => None,
             };
+            let mut preimages = None;
             let (fits, conflict) = match outcome {
                 Some(mut ahead) if !in_order => {
+                    preimages = Some(std::mem::take(&mut ahead.observations.preimages));
                     gas += ahead.executed.result.tx_gas_used();
                     match self.settle_state(order, tx, &mut ahead)? {
                         Ok(()) => (Some(ahead), None),
@@ -57,6 +60,7 @@ impl<V: StateView + ?Sized> Run<'_, V> {
                         let mut fees = self.shared.fees.lock();
                         *fees = fees.wrapping_add(ahead.executed.fee);
                     }
+                    self.shared.notebook.note(tx, recipient, &ahead.executed.state, preimages);
                     order.commit(&mut ahead.executed, Some(ahead.bloom));
                     self.spent[ahead.worker].lock().push(ahead);
                 }
@@ -66,6 +70,7 @@ impl<V: StateView + ?Sized> Run<'_, V> {
                         self.contended.store(true, crate::sync::Ordering::SeqCst);
                     }
                     order.run_next_seen(|state| {
+                        self.shared.notebook.note(tx, recipient, state, preimages);
                         match &self.shared.source {
                             Source::Memory(memory) => memory.publish(tx, state, &mut written, &mut found),
                             // The beneficiary's balance is compared when the whole list is.

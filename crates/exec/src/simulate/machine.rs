@@ -6,6 +6,7 @@ use crate::mv_memory::MvMemory;
 use crate::parallel::{Attempt, time_dispatch};
 use crate::parent::Parent;
 use crate::pool::Pool;
+use crate::predict::Notebook;
 use crate::recycled::Recycled;
 use crate::speculate::{Shared, Source, SpeculativeDb};
 use crate::sync::{Condvar, Mutex};
@@ -188,7 +189,7 @@ fn time_vm(clock: fn() -> u64) -> u64 {
     let input = BlockInput::new(&block, &rules);
     let (state, codes) = (MemoryState::new(), CodeCache::default());
     let parent = Parent { view: &state, codes: &codes };
-    let shared = Shared::new(parent, &input, Source::Memory(MvMemory::new()));
+    let shared = Shared::new(parent, &input, Source::Memory(MvMemory::new()), Notebook::default());
     let (cfg, env) = (cfg_env(&rules), block_env(&block, &rules));
     let recycled = Recycled::default();
     let times = (0..ROUNDS)

@@ -19,6 +19,9 @@ use revm::interpreter::{CallValue, FrameInput, Instruction, InstructionContext, 
 /// Amounts and sums from here on could pass 2^256 with another start balance: nothing is bounded then.
 const CREDIT_WATCH: U256 = U256::from_limbs([0, 0, 0, 1 << 63]);
 
+/// Bytes of two words.
+const HASHED_BYTES: U256 = U256::from_limbs([64, 0, 0, 0]);
+
 /// A database under a [`super::Vm`].
 ///
 /// `start` is the balance that the database gave when the account was loaded in this transaction;
@@ -48,6 +51,16 @@ pub(crate) trait VmDb: Database<Error = Stop> {
 
     /// Balances are so large that sums could pass 2^256: no bounds describe what the transaction depends on.
     fn beyond_bounds(&mut self) {}
+
+    /// Whether hashes of two words are to be noted.
+    fn wants_preimages(&self) -> bool {
+        false
+    }
+
+    /// Two words were hashed together.
+    fn hashed(&mut self, words: [U256; 2], hash: U256) {
+        let _ = (words, hash);
+    }
 
     /// The transaction behaved as it does for any start balance of at least `at_least`.
     fn balance_at_least(&mut self, address: Address, at_least: U256) {
@@ -118,7 +131,8 @@ fn watch<D: VmDb>(ctx: &mut VmContext<D>, amount: U256) {
     }
 }
 
-/// Replaces the opcodes that observe a balance by ones that say so first.
+/// Replaces the opcodes that observe a balance by ones that say so first, and the one that hashes by one that tells
+/// what.
 pub(super) fn install<D: VmDb>(table: &mut EthInstructions<EthInterpreter, VmContext<D>>) {
     for (op, instruction) in [
         (opcode::BALANCE, Instruction::new(balance::<D>)),
@@ -126,6 +140,7 @@ pub(super) fn install<D: VmDb>(table: &mut EthInstructions<EthInterpreter, VmCon
         (opcode::SELFDESTRUCT, Instruction::new(self_destruct::<D>)),
         (opcode::CREATE, Instruction::new(create::<false, D>)),
         (opcode::CREATE2, Instruction::new(create::<true, D>)),
+        (opcode::KECCAK256, Instruction::new(keccak256::<D>)),
     ] {
         table.instruction_table_mut()[op as usize] = instruction;
     }
@@ -167,6 +182,25 @@ fn self_destruct<D: VmDb>(ctx: Ctx<'_, D>) -> InstructionExecResult {
     let sum = heir.and_then(|heir| balances(host, &heir)).map_or(U256::ZERO, |(start, present)| start.max(present));
     watch(host, sum.saturating_add(amount));
     result
+}
+
+/// revm's own instruction; then, where it succeeded, what a mapping is: the hash of two words.
+fn keccak256<D: VmDb>(ctx: Ctx<'_, D>) -> InstructionExecResult {
+    let InstructionContext { interpreter, host } = ctx;
+    if !host.journaled_state.database.wants_preimages() {
+        return instructions::system::keccak256(InstructionContext { interpreter, host });
+    }
+    let operands = interpreter.stack.data().last_chunk::<2>().copied();
+    instructions::system::keccak256(InstructionContext { interpreter: &mut *interpreter, host: &mut *host })?;
+    if let Some([len, offset]) = operands
+        && len == HASHED_BYTES
+        && let (Ok(offset), Some(hash)) = (usize::try_from(offset), interpreter.stack.top().copied())
+    {
+        let word = |at: usize| U256::try_from_be_slice(&interpreter.memory.slice_len(at, 32)).unwrap_or_default();
+        let words = [word(offset), word(offset + 32)];
+        host.journaled_state.database.hashed(words, hash);
+    }
+    Ok(())
 }
 
 /// From Amsterdam on the opcode itself compares the balance and derives the address, to charge for the account

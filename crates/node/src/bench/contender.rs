@@ -69,6 +69,17 @@ impl Contender {
         Self { executor: BlockExecutor::new(config), ..Self::engine(engine, workers, false) }
     }
 
+    /// The same contender, learning nothing.
+    pub(super) fn without_prediction(self) -> Self {
+        let config = ExecutorConfig { predicts: false, ..*self.executor.config() };
+        Self { executor: BlockExecutor::new(config), ..self }
+    }
+
+    /// The same contender, keeping what it learns.
+    pub(super) fn warmed(self) -> Self {
+        Self { warm: true, ..self }
+    }
+
     /// Several plain loops at once.
     pub(super) fn lean_at_once(at_once: usize) -> Self {
         Self { at_once, ..Self::new(format!("{at_once} x lean"), None, 1, false) }

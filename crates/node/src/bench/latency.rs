@@ -52,6 +52,8 @@ pub(super) struct Row {
     /// Median wall times in microseconds.
     sequential_us: f64,
     optimistic_us: f64,
+    /// The same with what the blocks before taught: code, and what calls touch.
+    optimistic_warm_us: f64,
     listed_us: f64,
     /// An estimate of what no schedule without prediction can beat: the largest of the sequential engine's CPU time over
     /// the workers, reads over the queue, and the longest chain.
@@ -65,8 +67,9 @@ impl Row {
         self.gas >= LARGE_GAS && self.txs > 1
     }
 
-    fn ratios(&self) -> [f64; 3] {
-        [self.optimistic_us, self.listed_us, self.bound_us].map(|time| self.sequential_us / time)
+    fn ratios(&self) -> [f64; 4] {
+        [self.optimistic_us, self.optimistic_warm_us, self.listed_us, self.bound_us]
+            .map(|time| self.sequential_us / time)
     }
 }
 
@@ -102,6 +105,10 @@ pub(super) fn measure(
         Contender::with_stacks(Engine::Optimistic, plan.workers, plan.in_flight),
         Contender::with_stacks(Engine::Listed, plan.workers, plan.in_flight),
     ];
+    // One for each slowness and run: none sees a block twice.
+    let optimistic = || Contender::with_stacks(Engine::Optimistic, plan.workers, plan.in_flight);
+    let warm: Vec<Vec<Contender>> =
+        plan.slowness.iter().map(|_| (0..plan.runs).map(|_| optimistic().warmed()).collect()).collect();
     let mut report = LatencyReport {
         schema: "motet-bench-latency/1",
         machine: super::machine::name(),
@@ -112,7 +119,7 @@ pub(super) fn measure(
     };
     for prepared in blocks {
         let Prepared { block, reference, .. } = prepared;
-        for slowness in &plan.slowness {
+        for (slowness, warm) in plan.slowness.iter().zip(&warm) {
             progress(block.number());
             let instant = Slowness { latency: Duration::ZERO, ..*slowness };
             let counted = SlowState::new(&block.state, instant, false, &alarm, clock::now_ns);
@@ -124,10 +131,10 @@ pub(super) fn measure(
             let _ = in_order.execute(Engine::Sequential, &prepared.given(&counted).input, &counted, Some(&mut chains));
             let cpu = clock::cpu_time().saturating_sub(began);
             let (cold_reads, longest_chain) = (counted.cold_reads(), chains.longest);
-            let mut samples = [Vec::new(), Vec::new(), Vec::new()];
+            let mut samples = [Vec::new(), Vec::new(), Vec::new(), Vec::new()];
             let mut suspensions = 0;
-            for _ in 0..plan.runs {
-                for (at, contender) in contenders.iter().enumerate() {
+            for warm in warm {
+                for (at, contender) in contenders.iter().chain([warm]).enumerate() {
                     let state = SlowState::new(&block.state, *slowness, at > 0, &alarm, clock::now_ns);
                     let timed = contender.run(&prepared.given(&state));
                     if let Some(difference) = timed.difference {
@@ -145,7 +152,7 @@ pub(super) fn measure(
                 // A ratio without one of them would look better than it is.
                 continue;
             }
-            let [sequential_us, optimistic_us, listed_us] = samples.map(median_us);
+            let [sequential_us, optimistic_us, listed_us, optimistic_warm_us] = samples.map(median_us);
             let latency_us = slowness.latency.as_secs_f64() * 1e6;
             let queue = cold_reads as f64 * latency_us / slowness.queue_depth as f64;
             let processors = cpu.as_secs_f64() * 1e6 / plan.workers as f64;
@@ -160,6 +167,7 @@ pub(super) fn measure(
                 longest_chain,
                 sequential_us,
                 optimistic_us,
+                optimistic_warm_us,
                 listed_us,
                 bound_us: processors.max(queue).max(longest_chain as f64 * latency_us),
                 suspensions,
@@ -177,7 +185,7 @@ fn median_us(mut samples: Vec<Duration>) -> f64 {
 
 /// Writes one row per block and slowness, then sums.
 pub(super) fn write(report: &LatencyReport, out: &mut impl Write, style: Style) -> io::Result<()> {
-    const HEADS: [&str; 11] = [
+    const HEADS: [&str; 12] = [
         "block",
         "txs",
         "Mgas",
@@ -187,6 +195,7 @@ pub(super) fn write(report: &LatencyReport, out: &mut impl Write, style: Style) 
         "longest",
         "sequential ms",
         "optimistic",
+        "warm",
         "listed",
         "bound",
     ];
@@ -195,7 +204,7 @@ pub(super) fn write(report: &LatencyReport, out: &mut impl Write, style: Style) 
         .rows
         .iter()
         .map(|row| {
-            let [optimistic, listed, bound] = row.ratios();
+            let [optimistic, warm, listed, bound] = row.ratios();
             vec![
                 plain(row.block),
                 plain(row.txs),
@@ -206,6 +215,7 @@ pub(super) fn write(report: &LatencyReport, out: &mut impl Write, style: Style) 
                 plain(row.longest_chain),
                 plain(format_args!("{:.2}", row.sequential_us / 1e3)),
                 shown(optimistic),
+                shown(warm),
                 shown(listed),
                 shown(bound),
             ]
@@ -228,11 +238,12 @@ pub(super) fn write(report: &LatencyReport, out: &mut impl Write, style: Style) 
         let sequential = sum(|row| row.sequential_us);
         writeln!(
             out,
-            "{latency:.0} us, queue {depth}, {} in flight, {} workers: total time of sequential over optimistic {:.1}x, listed {:.1}x, \
+            "{latency:.0} us, queue {depth}, {} in flight, {} workers: total time of sequential over optimistic {:.1}x (warm {:.1}x), listed {:.1}x, \
              bound without prediction {:.1}x ({} blocks: {group})",
             report.in_flight,
             report.workers,
             sequential / sum(|row| row.optimistic_us),
+            sequential / sum(|row| row.optimistic_warm_us),
             sequential / sum(|row| row.listed_us),
             sequential / sum(|row| row.bound_us),
             of_kind().count()

@@ -71,7 +71,7 @@ pub(super) struct Sample {
 }
 
 impl Measurement {
-    pub(super) fn new(workers: &[usize], runs: u32) -> Self {
+    pub(super) fn new(workers: &[usize], runs: u32, predicts: bool) -> Self {
         let mut contenders = vec![Contender::lean()];
         for warm in [false, true] {
             contenders.push(Contender::engine(Engine::Sequential, 1, warm));
@@ -80,6 +80,9 @@ impl Measurement {
             }
         }
         contenders.extend(workers.iter().filter(|workers| **workers > 1).map(|at| Contender::lean_at_once(*at)));
+        if !predicts {
+            contenders = contenders.into_iter().map(Contender::without_prediction).collect();
+        }
         Self { runs, contenders, blocks: Vec::new(), repeated: 0, disturbed: 0 }
     }
 

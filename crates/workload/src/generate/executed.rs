@@ -299,6 +299,27 @@ fn huge_last_ends_every_block_with_nearly_all_that_a_transaction_may_use() {
 }
 
 #[test]
+fn late_conflicts_are_as_heavy_as_asked_for() {
+    let rounds = 100_000;
+    let mix = TrafficMix::only(Traffic::LateConflictBomb);
+    let size = BlockSize::TxCount(4);
+    let options = GenerateOptions {
+        mix,
+        size,
+        late_conflict_rounds: (rounds, rounds),
+        sign: false,
+        ..GenerateOptions::default()
+    };
+    let generated = generate(&options).expect("good options");
+    for tx in execute(&generated).all() {
+        assert!(tx.success && (rounds * 100..rounds * 126).contains(&tx.gas), "{tx:?}");
+    }
+    let most = generate(&GenerateOptions { late_conflict_rounds: (0, ROUNDS_MAX), ..options }).expect("good options");
+    let limits = most.blocks.iter().flat_map(|block| block.transactions()).map(|tx| tx.gas_limit());
+    assert!(limits.max().is_some_and(|limit| limit <= TX_GAS_LIMIT_MAX));
+}
+
+#[test]
 fn a_gas_target_is_met_within_a_fifth() {
     for mix in [TrafficMix::everyday(), TrafficMix::only(Traffic::HugeLast)] {
         let target = 60_000_000;

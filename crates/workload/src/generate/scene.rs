@@ -14,6 +14,8 @@ mod lending;
 mod token;
 mod transfer;
 
+pub use hostile::ROUNDS_MAX;
+
 use super::artifact::Artifacts;
 use super::error::GenerateError;
 use super::traffic::Traffic;

@@ -14,6 +14,8 @@ pub(super) struct World {
     pub(super) dice: Dice,
     /// Exponent of all skewed choices.
     pub(super) skew: f64,
+    /// Rounds of a call that conflicts late, least and most.
+    pub(super) late_conflict_rounds: (u64, u64),
     /// Who receives: position 0 is the most popular account.
     pub(super) recipients: Zipf,
     /// Time of the first block, in seconds.

@@ -14,12 +14,10 @@ const GAS_PER_ROUND: u64 = 125;
 const GAS_BASE: u64 = 60_000;
 /// Rounds of a call in a serial chain.
 const SERIAL_ROUNDS: (u64, u64) = (200, 600);
-/// Rounds of a call that conflicts late.
-const LATE_ROUNDS: (u64, u64) = (500, 2_500);
 /// Rounds of a small independent call.
 const SMALL_ROUNDS: (u64, u64) = (50, 300);
-/// Rounds of the huge call: most of what EIP-7825 allows a transaction.
-const HUGE_ROUNDS: u64 = ((1 << 24) - GAS_BASE) / GAS_PER_ROUND;
+/// Most rounds of a call: what EIP-7825 allows a transaction.
+pub const ROUNDS_MAX: u64 = ((1 << 24) - GAS_BASE) / GAS_PER_ROUND;
 
 /// The hostile contracts.
 #[derive(Debug)]
@@ -61,7 +59,8 @@ impl Hostile {
 
     /// Work, then the conflict.
     pub(super) fn late_conflict(&self, world: &mut World) -> Call {
-        let rounds = world.dice.between(LATE_ROUNDS.0, LATE_ROUNDS.1);
+        let (least, most) = world.late_conflict_rounds;
+        let rounds = world.dice.between(least, most);
         let input = call_input(self.late.1, &[word(rounds), world.dice.word()]);
         Call::new(world.accounts.next_in_turn(), self.late.0, input, gas_limit(rounds))
     }
@@ -85,7 +84,7 @@ impl Hostile {
 
     /// The longest work.
     pub(super) fn huge_work(&self, world: &mut World) -> Call {
-        self.work(HUGE_ROUNDS, world)
+        self.work(ROUNDS_MAX, world)
     }
 
     fn work(&self, rounds: u64, world: &mut World) -> Call {

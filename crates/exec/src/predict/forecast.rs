@@ -1,0 +1,355 @@
+//! What is thought about a block before it runs.
+
+use super::book::Book;
+use super::expression::{Call, Place};
+use super::habit::{Habit, LESSONS_PER_BLOCK_MAX, Usual};
+use super::key::{CallKey, Selector, callee};
+use super::lesson::Want;
+use crate::executor::BlockInput;
+use alloy_consensus::Transaction as _;
+use alloy_primitives::map::{Entry, HashMap};
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY};
+use motet_types::{Location, TxIndex};
+
+/// Transactions of a block that are studied.
+const LESSONS_MAX: usize = 64;
+/// Beyond a few, one transaction in so many is studied: studying one costs as much as executing a short one.
+const TXS_PER_LESSON: usize = 16;
+const LESSONS_ALWAYS: usize = 8;
+/// Of those, how many whose recipient is called once and was never seen before.
+const STRANGERS_MAX: usize = 4;
+/// Gas from which on it pays to let a transaction wait for a predicted write: to run it twice must cost more than
+/// to suspend it, and a block with suspensions runs all its transactions on stacks of their own.
+pub(crate) const WAIT_GAS_MIN: u64 = 100_000;
+/// Accesses that are looked at for whether they meet, in one block.
+const MEETINGS_MAX: usize = 4096;
+/// Writes that are predicted in one block.
+const WRITES_MAX: usize = 512;
+/// Gas of a transaction of which nothing is known.
+const UNKNOWN_GAS: u64 = 100_000;
+/// Locations that are read ahead for one block.
+const LOCATIONS_MAX: usize = 1 << 16;
+
+/// No group.
+const NONE: u32 = u32::MAX;
+
+/// Transactions that call the same account with the same selector.
+#[derive(Clone, Debug)]
+struct Group {
+    recipient: Address,
+    selector: Selector,
+    /// `None`: the recipient's code is not known.
+    code: Option<B256>,
+    /// What its calls are foreseen by: the account's own habit where it has one, else the code's.
+    key: Option<CallKey>,
+    txs: Vec<u32>,
+}
+
+impl Group {
+    /// The keys of the account and of its code, if that is known by now.
+    fn keys(&self, book: &Book) -> Option<(CallKey, CallKey)> {
+        let code = self.code.or_else(|| book.code(&self.recipient)).filter(|code| *code != KECCAK256_EMPTY)?;
+        Some((CallKey::of_account(self.recipient, self.selector), CallKey::of_code(code, self.selector)))
+    }
+}
+
+/// Predictions for one block.
+#[derive(Debug, Default)]
+pub(crate) struct Forecast {
+    groups: Vec<Group>,
+    /// By transaction.
+    group_of: Vec<u32>,
+    /// Gas by transaction, of those about which something is known.
+    gas: Vec<Option<u64>>,
+    /// Writes that somebody above waits for.
+    pub(crate) writes: Vec<(TxIndex, Location)>,
+    /// Gas from which on a transaction waits.
+    wait_gas_min: u64,
+}
+
+/// One access that may meet another.
+struct Meeting {
+    /// Of the location: to compare it takes longer.
+    fingerprint: u64,
+    location: Location,
+    tx: TxIndex,
+    writes: bool,
+}
+
+impl Forecast {
+    /// Sorts a block's calls by key, and says what they will use and where they will meet.
+    pub(super) fn new(book: &mut Book, input: &BlockInput<'_>, wait_gas_min: u64) -> Self {
+        let mut this = Self { wait_gas_min, ..Self::default() };
+        this.sort_calls(book, input);
+        this.gas = vec![None; input.block.tx_count()];
+        let mut waiters = false;
+        for group in &this.groups {
+            let Some(habit) = group.key.and_then(|key| book.habit(&key)) else { continue };
+            let contended = habit.is_trusted() && habit.usuals.iter().any(Usual::is_contended);
+            for tx in &group.txs {
+                let limit = input.block.transactions()[*tx as usize].gas_limit();
+                let gas = habit.gas(limit);
+                waiters |= contended && gas.is_some_and(|gas| gas >= wait_gas_min);
+                this.gas[*tx as usize] = gas;
+            }
+        }
+        if waiters {
+            this.expect_writes(book, input);
+        }
+        this
+    }
+
+    fn sort_calls(&mut self, book: &Book, input: &BlockInput<'_>) {
+        let mut known: HashMap<(Address, Selector), u32> = HashMap::default();
+        for (pos, tx) in input.block.transactions().iter().enumerate() {
+            let Some((recipient, selector)) = callee(tx) else {
+                self.group_of.push(NONE);
+                continue;
+            };
+            let group = match known.entry((recipient, selector)) {
+                Entry::Occupied(group) => *group.get(),
+                Entry::Vacant(free) => {
+                    let code = book.code(&recipient);
+                    let group = if code == Some(KECCAK256_EMPTY) {
+                        NONE
+                    } else {
+                        let own = CallKey::of_account(recipient, selector);
+                        let own = Some(own).filter(|own| book.has_habit(own));
+                        let key = own.or_else(|| Some(CallKey::of_code(code?, selector)));
+                        self.groups.push(Group { recipient, selector, code, key, txs: Vec::new() });
+                        self.groups.len() as u32 - 1
+                    };
+                    *free.insert(group)
+                }
+            };
+            if let Some(group) = self.groups.get_mut(group as usize) {
+                group.txs.push(pos as u32);
+            }
+            self.group_of.push(group);
+        }
+    }
+
+    /// Finds out which transactions write where longer ones above come by.
+    fn expect_writes(&mut self, book: &mut Book, input: &BlockInput<'_>) {
+        let mut meetings = self.meetings(book, input, |gas| gas >= self.wait_gas_min);
+        // Two explanations may give one location: the access that writes counts.
+        meetings.sort_unstable_by_key(|meeting| (meeting.fingerprint, meeting.location, meeting.tx, !meeting.writes));
+        meetings.dedup_by_key(|meeting| (meeting.location, meeting.tx));
+        for here in meetings.chunk_by(|one, other| one.location == other.location) {
+            let mut waits_above = false;
+            for meeting in here.iter().rev() {
+                if meeting.writes && waits_above && self.writes.len() < WRITES_MAX {
+                    self.writes.push((meeting.tx, meeting.location));
+                }
+                waits_above |= self.gas(meeting.tx).is_some_and(|gas| gas >= self.wait_gas_min);
+            }
+        }
+    }
+
+    /// The gas of the longest chain of transactions that each touch what one before writes, where each is so short
+    /// that to wait for it costs as much as it takes. Mappings are left out: to hash costs more than it tells.
+    pub(super) fn chain_gas(&self, book: &mut Book, input: &BlockInput<'_>) -> u64 {
+        let mut meetings = self.meetings(book, input, |_| false);
+        meetings.sort_unstable_by_key(|meeting| meeting.tx);
+        let mut written: HashMap<Location, u64> = HashMap::default();
+        let mut longest = 0;
+        for of_tx in meetings.chunk_by(|one, other| one.tx == other.tx) {
+            let gas = self.gas(of_tx[0].tx).filter(|gas| *gas < self.wait_gas_min).unwrap_or(0);
+            let before = of_tx.iter().filter_map(|meeting| written.get(&meeting.location)).max().copied();
+            let end = before.unwrap_or(0) + gas;
+            longest = longest.max(end);
+            written.extend(of_tx.iter().filter(|meeting| meeting.writes).map(|meeting| (meeting.location, end)));
+        }
+        longest
+    }
+
+    /// Where calls of trusted keys will come by at places where calls meet. Those in mappings must be hashed: for
+    /// calls only whose gas `pays` for it.
+    fn meetings(&self, book: &mut Book, input: &BlockInput<'_>, pays: impl Fn(u64) -> bool) -> Vec<Meeting> {
+        let mut meetings = Vec::new();
+        for group in &self.groups {
+            let Some(habit) = group.key.and_then(|key| book.habit(&key)).filter(|habit| habit.is_trusted()) else {
+                continue;
+            };
+            let contended = |usual: &&Usual| usual.is_contended() && usual.is_expected();
+            let usuals: Vec<&Usual> = habit.usuals.iter().filter(contended).collect();
+            if usuals.is_empty() {
+                continue;
+            }
+            for tx in group.txs.iter().copied().map(TxIndex) {
+                if meetings.len() >= MEETINGS_MAX {
+                    return meetings;
+                }
+                let hashes = self.gas(tx).is_some_and(&pays);
+                let mut call = call(input, tx.0, group.recipient);
+                let usuals = usuals.iter().filter(|usual| hashes || !usual.place.is_hashed());
+                meetings.extend(usuals.filter_map(|usual| {
+                    let writes = usual.is_written();
+                    let location = call.location(&usual.place)?;
+                    Some(Meeting { fingerprint: fingerprint(&location), location, tx, writes })
+                }));
+            }
+        }
+        meetings
+    }
+
+    /// Gas that a transaction will use, as far as it is known.
+    pub(crate) fn gas(&self, tx: TxIndex) -> Option<u64> {
+        self.gas.get(tx.pos()).copied().flatten()
+    }
+
+    /// How many transactions something is known about.
+    pub(crate) fn known_txs(&self) -> usize {
+        self.gas.iter().flatten().count()
+    }
+
+    /// Weights of the transactions, if they differ so much that the order of their starts matters.
+    pub(crate) fn weights(&self, input: &BlockInput<'_>, workers: usize) -> Vec<u64> {
+        if self.gas.iter().all(Option::is_none) {
+            return Vec::new();
+        }
+        let limit = |tx: usize| input.block.transactions()[tx].gas_limit();
+        let weight = |(tx, gas): (usize, &Option<u64>)| gas.unwrap_or_else(|| limit(tx).min(UNKNOWN_GAS));
+        let weights: Vec<u64> = self.gas.iter().enumerate().map(weight).collect();
+        let total: u64 = weights.iter().sum();
+        let heavy = total / (workers as u64 * 4).max(1);
+        if weights.iter().any(|weight| *weight > heavy) { weights } else { Vec::new() }
+    }
+
+    /// Which transactions should be studied; empty: none.
+    pub(super) fn wants(&self, book: &mut Book) -> Vec<Want> {
+        let now = book.now;
+        let mut left = LESSONS_MAX.min(LESSONS_ALWAYS + self.group_of.len() / TXS_PER_LESSON);
+        let mut wants = Vec::new();
+        let mut want = |tx: u32, what: Want| {
+            if wants.is_empty() {
+                wants.resize(self.group_of.len(), Want::Nothing);
+            }
+            wants[tx as usize] = what;
+        };
+        let mut by_size: Vec<&Group> = self.groups.iter().collect();
+        by_size.sort_by_key(|group| std::cmp::Reverse(group.txs.len()));
+        let mut strangers = STRANGERS_MAX;
+        for group in by_size {
+            let habit = group.key.and_then(|key| book.habit(&key));
+            let mut count = habit.map_or(LESSONS_PER_BLOCK_MAX, |habit| habit.wanted(now));
+            count = count.min(left).min(group.txs.len());
+            // Most of those that are called once and were never before are not called again soon.
+            if group.code.is_none() && group.txs.len() == 1 && count == 1 {
+                count = usize::from(strangers > 0);
+                strangers = strangers.saturating_sub(1);
+            }
+            // Evenly over the block and the last among them: the first one never meets another.
+            for lesson in 1..=count {
+                want(group.txs[group.txs.len() * lesson / count - 1], Want::Lesson);
+            }
+            if let (0, None, Some(tx)) = (count, group.code, group.txs.first()) {
+                want(*tx, Want::Code);
+            }
+            left -= count;
+        }
+        wants
+    }
+
+    /// Locations that the block will probably touch, in its order; each may come several times.
+    pub(super) fn locations(&self, book: &mut Book, input: &BlockInput<'_>) -> Vec<Location> {
+        let mut locations = Vec::new();
+        for tx in (0..self.group_of.len()).map(TxIndex::from) {
+            if locations.len() >= LOCATIONS_MAX {
+                break;
+            }
+            self.each_usual(book, input, tx, |call, usual| {
+                if usual.is_possible() {
+                    locations.extend(call.location(&usual.place));
+                }
+            });
+        }
+        locations
+    }
+
+    /// Shows every place that transaction `tx` may touch.
+    pub(super) fn each_usual(
+        &self,
+        book: &mut Book,
+        input: &BlockInput<'_>,
+        tx: TxIndex,
+        mut show: impl FnMut(&mut Call<'_>, &Usual),
+    ) -> bool {
+        let Some(group) = self.group(tx) else { return false };
+        let Some(habit) = group.key.and_then(|key| book.habit(&key)) else { return false };
+        let mut call = call(input, tx.0, group.recipient);
+        habit.usuals.iter().for_each(|usual| show(&mut call, usual));
+        !habit.usuals.is_empty()
+    }
+
+    fn group(&self, tx: TxIndex) -> Option<&Group> {
+        self.groups.get(*self.group_of.get(tx.pos())? as usize)
+    }
+
+    /// The recipient of a transaction that calls.
+    pub(super) fn recipient(&self, tx: TxIndex) -> Option<Address> {
+        self.group(tx).map(|group| group.recipient)
+    }
+
+    /// The keys of a transaction's account and of its code, now that the code is known.
+    pub(super) fn keys_of(&self, tx: TxIndex, book: &Book) -> Option<(CallKey, CallKey)> {
+        self.group(tx)?.keys(book)
+    }
+
+    /// Keys with their transactions, after the block.
+    pub(super) fn each_key(&self, book: &mut Book, mut show: impl FnMut(&mut Habit, &[u32])) {
+        for group in &self.groups {
+            let Some((of_account, of_code)) = group.keys(book) else { continue };
+            if book.has_habit(&of_account) {
+                book.with_habit(of_account, |habit| show(habit, &group.txs));
+            }
+            book.with_habit(of_code, |habit| show(habit, &group.txs));
+        }
+    }
+
+    /// Tells the habits which predicted writes came true.
+    pub(super) fn judge_writes(&self, book: &mut Book, came_true: impl Fn(TxIndex, &Location) -> bool) {
+        for (tx, location) in &self.writes {
+            if let Some(habit) = self.group(*tx).and_then(|group| group.key).and_then(|key| book.habit(&key)) {
+                habit.learn_trust(came_true(*tx, location));
+            }
+        }
+    }
+
+    /// Tells the habit of `writer` that what it wrote at a location met a transaction above.
+    pub(super) fn credit(&self, book: &mut Book, input: &BlockInput<'_>, writer: TxIndex, at: &Location) {
+        let Some(group) = self.group(writer) else { return };
+        let Some(habit) = group.key.and_then(|key| book.habit(&key)) else { return };
+        let mut call = call(input, writer.0, group.recipient);
+        credit(habit, &mut call, at);
+    }
+}
+
+/// Notes the meeting at the place that explains it.
+fn credit(habit: &mut Habit, call: &mut Call<'_>, at: &Location) {
+    let here = |call: &mut Call<'_>, place: &Place| call.location(place).as_ref() == Some(at);
+    if let Some(usual) = habit
+        .usuals
+        .iter_mut()
+        .find(|usual| usual.place.slot.is_some() && usual.is_written() && here(call, &usual.place))
+    {
+        usual.credit();
+    }
+}
+
+/// Equal locations have equal fingerprints.
+fn fingerprint(location: &Location) -> u64 {
+    match location {
+        Location::Slot(address, slot) => {
+            let [first, .., last] = slot.as_limbs();
+            first ^ last.rotate_left(32) ^ u64::from(address[19]) << 56
+        }
+        _ => 0,
+    }
+}
+
+/// Transaction `tx` as a call.
+pub(super) fn call<'a>(input: &BlockInput<'a>, tx: u32, recipient: Address) -> Call<'a> {
+    let pos = tx as usize;
+    Call::new(input.block.senders[pos], recipient, input.block.transactions()[pos].input())
+}
