@@ -16,8 +16,8 @@ use crate::stop::Stop;
 use crate::system;
 use crate::tally::Tally;
 use crate::vm::{
-    AccountInfo, Bytecode, Database, EvmState, Executed, FeePolicy, Vm, VmAccount, VmDb, VmError, VmRoom, block_env,
-    cfg_env, tx_env,
+    AccountInfo, Bytecode, Database, EvmState, Executed, FeePolicy, HashMemo, Vm, VmAccount, VmDb, VmError, VmRoom,
+    block_env, cfg_env, tx_env,
 };
 use alloy_eip7928::BlockAccessIndex;
 use alloy_eips::eip7685::Requests;
@@ -30,6 +30,7 @@ use motet_types::{BlockOutcome, Fork, StateDiff, StateView, TxIndex};
 pub(crate) struct LedgerDb<'a, V: ?Sized> {
     pub(crate) ledger: Ledger,
     parent: Parent<'a, V>,
+    hashes: HashMemo,
 }
 
 impl<V: StateView + ?Sized> LedgerDb<'_, V> {
@@ -83,6 +84,10 @@ impl<V: StateView + ?Sized> Database for LedgerDb<'_, V> {
 
 impl<V: StateView + ?Sized> VmDb for LedgerDb<'_, V> {
     const OBSERVES: bool = false;
+
+    fn hash_memo(&mut self) -> &mut HashMemo {
+        &mut self.hashes
+    }
 
     fn has_storage(&mut self, address: Address) -> Result<bool, Stop> {
         match self.ledger.has_storage(&address) {
@@ -140,7 +145,11 @@ impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
         room: VmRoom,
         seen: impl FnMut(&EvmState),
     ) -> Result<Self, ExecError> {
-        let db = LedgerDb { ledger: Ledger::new(!input.rules.is_active(Fork::SpuriousDragon)), parent };
+        let db = LedgerDb {
+            ledger: Ledger::new(!input.rules.is_active(Fork::SpuriousDragon)),
+            parent,
+            hashes: HashMemo::default(),
+        };
         let vm = Vm::new(db, cfg_env(input.rules), block_env(input.block, input.rules), room);
         let mut this = Self { input, vm, tally: Tally::new(input), sink, system_calls_skipped: 0 };
         this.before(seen)?;

@@ -14,7 +14,7 @@ use crate::parent::{Parent, info, wrong_kind};
 use crate::predict::{Notebook, PREIMAGES_MAX, Preimage};
 use crate::stop::Stop;
 use crate::sync::{AtomicBool, Mutex, Ordering};
-use crate::vm::{AccountInfo, Bytecode, Database, EvmState, VmDb, private_copy};
+use crate::vm::{AccountInfo, Bytecode, Database, EvmState, HashMemo, VmDb, private_copy};
 use alloy_primitives::map::{AddressMap, B256Map};
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
 use motet_types::{Account, Location, Read, StateView, TxIndex, Value};
@@ -166,6 +166,7 @@ pub(crate) struct SpeculativeDb<'a, 'y, V: ?Sized> {
     no_code: Bytecode,
     /// What stopped the transaction, when it was stopped for good.
     blocked: Option<Wait>,
+    hashes: HashMemo,
     /// Whether what it hashes is to be noted.
     wants_preimages: bool,
 }
@@ -183,6 +184,7 @@ impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
             codes: B256Map::default(),
             no_code: private_copy(&Bytecode::default()),
             blocked: None,
+            hashes: HashMemo::default(),
             wants_preimages: false,
         }
     }
@@ -398,6 +400,10 @@ impl<V: StateView + ?Sized> Database for SpeculativeDb<'_, '_, V> {
 
 impl<V: StateView + ?Sized> VmDb for SpeculativeDb<'_, '_, V> {
     const OBSERVES: bool = true;
+
+    fn hash_memo(&mut self) -> &mut HashMemo {
+        &mut self.hashes
+    }
 
     fn has_storage(&mut self, address: Address) -> Result<bool, Stop> {
         let shared = self.shared;

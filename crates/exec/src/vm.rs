@@ -4,7 +4,8 @@
 //! and the accounts that it loaded ([`Executed`]). It never writes: what a transaction changes is in its
 //! own outcome.
 //!
-//! Two things differ from stock revm, both only when the database asks for it:
+//! Hashes of two words are remembered (`hash_memo`). Two things differ from stock revm, both only when the database asks
+//! for it:
 //! - the beneficiary's fee can be kept out of the journal ([`FeePolicy::Apart`]), so that paying it reads
 //!   nothing;
 //! - the database is told when a balance is *observed* (BALANCE, SELFBALANCE, SELFDESTRUCT) or merely
@@ -15,12 +16,14 @@ mod code;
 mod collision;
 mod env;
 mod handler;
+mod hash_memo;
 mod lean;
 mod observe;
 mod room;
 
 pub(crate) use code::{CodeCache, analyse, private_copy};
 pub(crate) use env::{block_env, cfg_env, code_bytes_max, tx_env};
+pub(crate) use hash_memo::HashMemo;
 pub use lean::{LeanOutcome, lean};
 pub(crate) use observe::VmDb;
 pub(crate) use revm::bytecode::Bytecode;
@@ -111,9 +114,7 @@ impl<D: VmDb> Vm<D> {
         let VmRoom { frames, local, deepest } = room;
         let ctx = VmContext::new(db, spec).with_cfg(cfg).with_block(block).with_local(local);
         let mut instructions = EthInstructions::new_mainnet_with_spec(spec);
-        if D::OBSERVES {
-            observe::install(&mut instructions);
-        }
+        observe::install(&mut instructions);
         let evm = Inner {
             ctx,
             inspector: (),

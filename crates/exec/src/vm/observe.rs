@@ -6,6 +6,7 @@
 //! which only asks whether the sum fits. A nonce is observed by a creation alone. Emptiness (EIP-161) is the database's own business: it sees
 //! every load.
 
+use super::hash_memo::{self, HashMemo};
 use super::{Database, VmContext, found};
 use crate::stop::Stop;
 use alloy_primitives::{Address, U256};
@@ -19,9 +20,6 @@ use revm::interpreter::{CallValue, FrameInput, Instruction, InstructionContext, 
 /// Amounts and sums from here on could pass 2^256 with another start balance: nothing is bounded then.
 const CREDIT_WATCH: U256 = U256::from_limbs([0, 0, 0, 1 << 63]);
 
-/// Bytes of two words.
-const HASHED_BYTES: U256 = U256::from_limbs([64, 0, 0, 0]);
-
 /// A database under a [`super::Vm`].
 ///
 /// `start` is the balance that the database gave when the account was loaded in this transaction;
@@ -29,6 +27,9 @@ const HASHED_BYTES: U256 = U256::from_limbs([64, 0, 0, 0]);
 pub(crate) trait VmDb: Database<Error = Stop> {
     /// Whether the notes below are wanted. When `false` they are never called and cost nothing.
     const OBSERVES: bool;
+
+    /// Hashes that were computed lately.
+    fn hash_memo(&mut self) -> &mut HashMemo;
 
     /// Whether an account has storage, as transactions below left it. EIP-7610.
     fn has_storage(&mut self, address: Address) -> Result<bool, Stop>;
@@ -131,16 +132,19 @@ fn watch<D: VmDb>(ctx: &mut VmContext<D>, amount: U256) {
     }
 }
 
-/// Replaces the opcodes that observe a balance by ones that say so first, and the one that hashes by one that tells
-/// what.
+/// Replaces the opcode that hashes by one that remembers; where the database observes, also those that observe a balance
+/// by ones that say so first.
 pub(super) fn install<D: VmDb>(table: &mut EthInstructions<EthInterpreter, VmContext<D>>) {
+    table.instruction_table_mut()[opcode::KECCAK256 as usize] = Instruction::new(keccak256::<D>);
+    if !D::OBSERVES {
+        return;
+    }
     for (op, instruction) in [
         (opcode::BALANCE, Instruction::new(balance::<D>)),
         (opcode::SELFBALANCE, Instruction::new(self_balance::<D>)),
         (opcode::SELFDESTRUCT, Instruction::new(self_destruct::<D>)),
         (opcode::CREATE, Instruction::new(create::<false, D>)),
         (opcode::CREATE2, Instruction::new(create::<true, D>)),
-        (opcode::KECCAK256, Instruction::new(keccak256::<D>)),
     ] {
         table.instruction_table_mut()[op as usize] = instruction;
     }
@@ -184,21 +188,15 @@ fn self_destruct<D: VmDb>(ctx: Ctx<'_, D>) -> InstructionExecResult {
     result
 }
 
-/// revm's own instruction; then, where it succeeded, what a mapping is: the hash of two words.
+/// Where a database learns from what is hashed, it is told each pair of words with its hash.
 fn keccak256<D: VmDb>(ctx: Ctx<'_, D>) -> InstructionExecResult {
     let InstructionContext { interpreter, host } = ctx;
-    if !host.journaled_state.database.wants_preimages() {
-        return instructions::system::keccak256(InstructionContext { interpreter, host });
-    }
-    let operands = interpreter.stack.data().last_chunk::<2>().copied();
-    instructions::system::keccak256(InstructionContext { interpreter: &mut *interpreter, host: &mut *host })?;
-    if let Some([len, offset]) = operands
-        && len == HASHED_BYTES
-        && let (Ok(offset), Some(hash)) = (usize::try_from(offset), interpreter.stack.top().copied())
-    {
-        let word = |at: usize| U256::try_from_be_slice(&interpreter.memory.slice_len(at, 32)).unwrap_or_default();
-        let words = [word(offset), word(offset + 32)];
-        host.journaled_state.database.hashed(words, hash);
+    let wanted = D::OBSERVES && host.journaled_state.database.wants_preimages();
+    let words = if wanted { hash_memo::pair(interpreter) } else { None };
+    hash_memo::keccak256(interpreter, host, |host| host.journaled_state.database.hash_memo())?;
+    if let (Some(words), Some(hash)) = (words, interpreter.stack.top().copied()) {
+        let (key, slot) = words.split_at(32);
+        host.journaled_state.database.hashed([U256::from_be_slice(key), U256::from_be_slice(slot)], hash);
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod blobs;
 mod delegation;
 mod destruct;
 mod existence;
+mod hashing;
 mod hot;
 mod invalid;
 mod limits;
