@@ -5,20 +5,18 @@ use crate::error::InvalidBlock;
 use crate::in_order::InOrder;
 use crate::list_index::ListIndex;
 use crate::listed::first_difference;
-use crate::mv_memory::MvMemory;
 use crate::parallel::{self, Hints, Plan, Rehearsal, Schedule, Suspension};
 use crate::parent::Parent;
 use crate::pool::Pool;
 use crate::prefetch;
+use crate::recycled::Recycled;
 use crate::report::TraceEvent;
 use crate::scheduler::Limits;
 use crate::speculate::{Shared, Source};
-use crate::sync::Mutex;
 use crate::vm::{CodeCache, code_bytes_max};
 use alloy_consensus::Transaction as _;
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::B256;
-use corosensei::stack::DefaultStack;
 use motet_types::{
     BlockOutcome, BlockRecord, BlockRules, Fork, RecoveredBlock, StateDiff, StateView, Transaction, TxIndex,
     validate_list_form,
@@ -173,6 +171,9 @@ pub struct Report {
     pub suspensions: u64,
     /// Whether wasted work passed its budget, so that the rest of the block ran in order.
     pub gave_up: bool,
+    /// Nanoseconds of the executor's clock that all workers together spent on what they share once the transactions are
+    /// in: hashing receipts, sorting diff and list, emptying memory.
+    pub shared_end_ns: u64,
     /// The schedule.
     pub trace: Vec<TraceEvent>,
 }
@@ -196,9 +197,7 @@ pub struct BlockExecutor {
     config: ExecutorConfig,
     pool: Pool,
     codes: CodeCache,
-    stacks: Mutex<Vec<DefaultStack>>,
-    /// Empty multi-version memories, kept for their room: one for each block that executes at a time.
-    memories: Mutex<Vec<MvMemory>>,
+    recycled: Recycled,
     /// How workers are imitated, where this serves simulation.
     rehearsal: Option<Rehearsal>,
 }
@@ -236,8 +235,7 @@ impl BlockExecutor {
     /// An executor; threads start with the first block that uses them.
     pub fn new(config: ExecutorConfig) -> Self {
         let pool = Pool::new(config.workers);
-        let (codes, stacks, memories) = (CodeCache::default(), Mutex::default(), Mutex::default());
-        Self { config, pool, codes, stacks, memories, rehearsal: None }
+        Self { config, pool, codes: CodeCache::default(), recycled: Recycled::default(), rehearsal: None }
     }
 
     /// An executor that imitates workers, on so many real threads.
@@ -320,11 +318,11 @@ impl BlockExecutor {
         sink: Option<&'a mut dyn CommitSink>,
         fallback_reason: Option<&'static str>,
     ) -> Result<Execution, ExecError> {
-        let mut order = InOrder::open(input, parent, sink)?;
+        let mut order = InOrder::open(input, parent, sink, self.recycled.room())?;
         while order.committed() < input.block.tx_count() {
             order.run_next()?;
         }
-        let outcome = order.close()?;
+        let outcome = order.close(&self.recycled)?;
         let report = Report {
             path: Engine::Sequential,
             fallback_reason,
@@ -333,6 +331,7 @@ impl BlockExecutor {
             aborts: 0,
             suspensions: 0,
             gave_up: false,
+            shared_end_ns: 0,
             trace: Vec::new(),
         };
         Ok(Execution { outcome, report })
@@ -345,7 +344,6 @@ impl BlockExecutor {
         sink: Option<&'a mut dyn CommitSink>,
         list: Option<&ListIndex<'_>>,
     ) -> Result<Execution, ExecError> {
-        let list: Option<&ListIndex<'_>> = list;
         let no_hints = Hints::default();
         let fibers_max = match self.config.schedule {
             Schedule::Threads => (self.config.fiber_bytes_limit / crate::fiber::STACK_BYTES).max(1),
@@ -361,11 +359,17 @@ impl BlockExecutor {
             workers: self.config.workers,
             suspension: self.config.suspension,
             schedule: self.config.schedule,
-            fibers_max,
+            // Those that run need stacks as well.
+            fibers_max: fibers_max.saturating_add(self.config.workers),
             limits: match list {
                 // A list is right or the block is rejected: there is nothing to waste.
                 Some(_) => Limits { waste_floor_gas: u64::MAX / 2, suspended, ..Limits::default() },
-                None => Limits { lookahead: self.config.lookahead.max(1), suspended, ..Limits::default() },
+                None => Limits {
+                    lookahead: self.config.lookahead.max(1),
+                    suspended,
+                    reads_ahead: parent.view.may_pend(),
+                    ..Limits::default()
+                },
             },
             hints: input.hints.unwrap_or(&no_hints),
             clock: self.config.clock,
@@ -379,23 +383,21 @@ impl BlockExecutor {
         }
         let source = match list {
             Some(list) => Source::List(list),
-            None => Source::Memory(self.memories.lock().pop().unwrap_or_else(MvMemory::new)),
+            None => Source::Memory(self.recycled.memory()),
         };
         let shared = Shared::new(parent, input, source);
         let sink = sink.map(|sink| sink as &mut dyn CommitSink);
-        let mut order = InOrder::open_seen(input, parent, sink, |state| shared.opened(state))?;
+        let mut order = InOrder::open_seen(input, parent, sink, self.recycled.room(), |state| shared.opened(state))?;
         if let Some(list) = list
             && let Some(mismatch) = order.check_opening(list)
         {
             return Err(InvalidBlock::List(Box::new(mismatch)).into());
         }
-        let (outcome, log) = parallel::run(input, plan, &shared, order, &self.pool, &self.stacks);
-        if let Source::Memory(memory) = shared.source
-            && let Some(memory) = memory.emptied()
-        {
-            self.memories.lock().push(memory);
-        }
+        let (outcome, log) = parallel::run(input, plan, &shared, order, &self.pool, &self.recycled);
         let outcome = outcome?;
+        if let Source::Memory(memory) = shared.source {
+            self.recycled.keep_memory(memory);
+        }
         let report = Report {
             path: if list.is_some() { Engine::Listed } else { Engine::Optimistic },
             fallback_reason: None,
@@ -404,6 +406,7 @@ impl BlockExecutor {
             aborts: log.counts.aborts,
             suspensions: log.counts.suspensions,
             gave_up: log.counts.gave_up,
+            shared_end_ns: log.shared_end_ns,
             trace: log.trace,
         };
         Ok(Execution { outcome, report })

@@ -6,16 +6,18 @@
 
 use crate::error::{ExecError, InvalidBlock};
 use crate::executor::{BlockInput, CommitSink, SystemCalls};
-use crate::ledger::{Ledger, SlotState};
+use crate::ledger::{Ledger, LedgerParts, SlotState, joined};
 use crate::list_index::ListIndex;
 use crate::listed::ListMismatch;
 use crate::parent::{Parent, info};
+use crate::receipt_trie;
+use crate::recycled::Recycled;
 use crate::stop::Stop;
 use crate::system;
 use crate::tally::Tally;
 use crate::vm::{
-    AccountInfo, Bytecode, Database, EvmState, Executed, FeePolicy, Vm, VmAccount, VmDb, VmError, block_env, cfg_env,
-    tx_env,
+    AccountInfo, Bytecode, Database, EvmState, Executed, FeePolicy, Vm, VmAccount, VmDb, VmError, VmRoom, block_env,
+    cfg_env, tx_env,
 };
 use alloy_eip7928::BlockAccessIndex;
 use alloy_eips::eip7685::Requests;
@@ -90,6 +92,25 @@ impl<V: StateView + ?Sized> VmDb for LedgerDb<'_, V> {
     }
 }
 
+/// A block in which everything has happened: what is left is to sort and to hash.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// Without the root of the receipts, the diff and the record.
+    pub(crate) outcome: BlockOutcome,
+    pub(crate) ledger: LedgerParts,
+}
+
+impl Ended {
+    /// Does the rest here and now.
+    fn finish(self) -> BlockOutcome {
+        let Self { mut outcome, ledger } = self;
+        outcome.receipts_root = receipt_trie::root_alone(&outcome.receipts);
+        let parts = ledger.parts.into_iter().map(|part| part.finish(&ledger.deployed));
+        (outcome.diff, outcome.record) = joined(parts, ledger.wipes, ledger.lifecycle);
+        outcome
+    }
+}
+
 /// A block under execution, from its first system call to its outcome.
 #[allow(missing_debug_implementations)]
 pub(crate) struct InOrder<'a, V: StateView + ?Sized> {
@@ -106,8 +127,9 @@ impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
         input: &'a BlockInput<'a>,
         parent: Parent<'a, V>,
         sink: Option<&'a mut dyn CommitSink>,
+        room: VmRoom,
     ) -> Result<Self, ExecError> {
-        Self::open_seen(input, parent, sink, |_| ())
+        Self::open_seen(input, parent, sink, room, |_| ())
     }
 
     /// Like [`InOrder::open`], showing each change of the state to `seen` before it is entered.
@@ -115,10 +137,11 @@ impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
         input: &'a BlockInput<'a>,
         parent: Parent<'a, V>,
         sink: Option<&'a mut dyn CommitSink>,
+        room: VmRoom,
         seen: impl FnMut(&EvmState),
     ) -> Result<Self, ExecError> {
         let db = LedgerDb { ledger: Ledger::new(!input.rules.is_active(Fork::SpuriousDragon)), parent };
-        let vm = Vm::new(db, cfg_env(input.rules), block_env(input.block, input.rules));
+        let vm = Vm::new(db, cfg_env(input.rules), block_env(input.block, input.rules), room);
         let mut this = Self { input, vm, tally: Tally::new(input), sink, system_calls_skipped: 0 };
         this.before(seen)?;
         Ok(this)
@@ -184,12 +207,18 @@ impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
         self.tally.receipt(index, executed, bloom, root);
     }
 
+    /// Closes the block: requests, withdrawals, rewards; then the outcome.
+    pub(crate) fn close(self, recycled: &Recycled) -> Result<BlockOutcome, ExecError> {
+        Ok(self.end(recycled)?.finish())
+    }
+
     /// Closes the block: requests, withdrawals, rewards.
-    pub(crate) fn close(mut self) -> Result<BlockOutcome, ExecError> {
+    pub(crate) fn end(mut self, recycled: &Recycled) -> Result<Ended, ExecError> {
         let requests = self.after()?;
         let skipped = self.system_calls_skipped;
-        let (diff, record) = self.vm.into_db().ledger.finish();
-        Ok(self.tally.finish(diff, record, requests, skipped))
+        let (db, room) = self.vm.into_parts();
+        recycled.keep_room(room);
+        Ok(Ended { outcome: self.tally.finish(requests, skipped), ledger: db.ledger.into_parts() })
     }
 
     fn before(&mut self, mut seen: impl FnMut(&EvmState)) -> Result<(), ExecError> {

@@ -7,20 +7,24 @@
 //! Invariant: after `commit(i, ..)` the ledger holds exactly what sequential execution of everything up to
 //! index `i` would have left.
 
+mod accounts;
+mod finish;
+
 use crate::listed::ListField;
 use crate::vm::{AccountInfo, Bytecode, EvmState, VmAccount, found};
-use alloy_eip7928::{
-    AccountChanges, BalanceChange, BlockAccessIndex, CodeChange, NonceChange, SlotChanges, StorageChange,
-};
-use alloy_primitives::map::{AddressMap, B256Map, HashMap};
-use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
-use motet_types::{Account, AccountDiff, BlockRecord, Lifecycle, LifecycleEvent, StateDiff, StorageWipe};
+use accounts::Accounts;
+use alloy_eip7928::BlockAccessIndex;
+use alloy_primitives::map::{B256Map, HashMap};
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
+use motet_types::{Account, AccountDiff, Lifecycle, LifecycleEvent, StateDiff, StorageWipe};
 use smallvec::SmallVec;
+
+pub(crate) use finish::{LedgerPart, LedgerParts, PartDone, joined};
 
 /// Accounts as the block has left them so far.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    accounts: AddressMap<Entry>,
+    accounts: Accounts,
     /// Code that the block deployed, by hash.
     deployed: B256Map<Bytecode>,
     wipes: Vec<StorageWipe>,
@@ -81,7 +85,7 @@ impl Ledger {
 
     /// Notes what the parent state says of an account.
     pub(crate) fn load(&mut self, address: Address, account: Option<Account>) -> &Entry {
-        self.accounts.entry(address).or_insert_with(|| Entry::new(account))
+        self.accounts.get_or_insert_with(address, || Entry::new(account))
     }
 
     /// Notes what the parent state says of a slot, for an account that is loaded.
@@ -107,7 +111,7 @@ impl Ledger {
     /// Every change at `index` as (account, field, value after); code by its hash.
     pub(crate) fn changes_at(&self, index: BlockAccessIndex) -> Vec<(Address, ListField, U256)> {
         let mut found = Vec::new();
-        for (address, entry) in &self.accounts {
+        for (address, entry) in self.accounts.iter() {
             let mut note = |field, value| found.push((*address, field, value));
             at(&entry.balances, index).into_iter().for_each(|balance| note(ListField::Balance, balance));
             at(&entry.nonces, index).into_iter().for_each(|nonce| note(ListField::Nonce, U256::from(nonce)));
@@ -134,7 +138,7 @@ impl Ledger {
         for (address, account) in state.iter_mut() {
             let address = *address;
             let existing = !account.is_loaded_as_not_existing();
-            let entry = self.accounts.entry(address).or_insert_with(|| Entry::new(existing.then(|| found(account))));
+            let entry = self.accounts.get_or_insert_with(address, || Entry::new(existing.then(|| found(account))));
             entry.accessed = true;
             if entry.code.is_none() && account.info.code_hash == entry.code_hash() {
                 entry.code = account.info.code.clone();
@@ -186,30 +190,13 @@ impl Ledger {
         }
     }
 
-    /// The difference to the parent state, and the record.
-    pub(crate) fn finish(mut self) -> (StateDiff, BlockRecord) {
-        let mut diff = StateDiff::default();
-        let mut list = Vec::with_capacity(self.accounts.len());
-        let deployed = std::mem::take(&mut self.deployed);
-        for (address, entry) in self.accounts {
-            if let Some(change) = entry.diff() {
-                let hash = entry.code_hash();
-                if entry.parent.is_none_or(|parent| parent.code_hash != hash)
-                    && let Some(code) = deployed.get(&hash)
-                {
-                    diff.codes.insert(hash, code.original_bytes());
-                }
-                diff.accounts.insert(address, change);
-            }
-            if entry.accessed {
-                list.push(entry.into_list(address, &deployed));
-            }
-        }
-        list.sort_unstable_by_key(|account| account.address);
+    /// The block so far in parts that can be finished apart from each other.
+    pub(crate) fn into_parts(mut self) -> LedgerParts {
         self.wipes.sort_unstable();
         self.wipes.dedup();
         self.lifecycle.sort_unstable();
-        (diff, BlockRecord { list, wipes: self.wipes, lifecycle: self.lifecycle })
+        let parts = self.accounts.0.into_iter().map(LedgerPart::new).collect();
+        LedgerParts { parts, deployed: self.deployed, wipes: self.wipes, lifecycle: self.lifecycle }
     }
 }
 
@@ -313,18 +300,6 @@ impl Entry {
         before.code_hash != after.code_hash
     }
 
-    fn diff(&self) -> Option<AccountDiff> {
-        let Some(account) = self.current else {
-            return self.parent.map(|_| AccountDiff { account: None, wiped: true, ..AccountDiff::default() });
-        };
-        let changed = |slot: &&(&U256, &SlotEntry)| {
-            if self.wiped { !slot.1.current.is_zero() } else { slot.1.current != slot.1.parent }
-        };
-        let storage = self.slots.iter().filter(|slot| changed(&slot)).map(|(key, slot)| (*key, slot.current)).collect();
-        let change = AccountDiff { account: Some(account), wiped: self.wiped, storage };
-        (self.current != self.parent || self.wiped || !change.storage.is_empty()).then_some(change)
-    }
-
     /// Adds this account's present state to the change of one step: the account and every slot that the
     /// block has looked at, changed or not, so that applying steps one after the other needs no history.
     fn add_to_step(&self, address: Address, step: &mut StateDiff) {
@@ -334,34 +309,6 @@ impl Entry {
         };
         let wiped = self.wiped || self.current.is_none();
         step.accounts.insert(address, AccountDiff { account: self.current, wiped, storage });
-    }
-
-    fn into_list(self, address: Address, deployed: &B256Map<Bytecode>) -> AccountChanges {
-        let mut reads = Vec::new();
-        let mut changes = Vec::new();
-        for (slot, entry) in self.slots {
-            if !entry.accessed {
-                continue;
-            }
-            if entry.changes.is_empty() {
-                reads.push(slot);
-            } else {
-                let of_slot =
-                    entry.changes.into_iter().map(|(index, value)| StorageChange::new(index, value)).collect();
-                changes.push(SlotChanges::new(slot, of_slot));
-            }
-        }
-        reads.sort_unstable();
-        changes.sort_unstable_by_key(|change| change.slot);
-        let code = |hash: B256| deployed.get(&hash).map_or_else(Bytes::new, Bytecode::original_bytes);
-        AccountChanges {
-            address,
-            storage_changes: changes,
-            storage_reads: reads,
-            balance_changes: self.balances.into_iter().map(|(index, value)| BalanceChange::new(index, value)).collect(),
-            nonce_changes: self.nonces.into_iter().map(|(index, value)| NonceChange::new(index, value)).collect(),
-            code_changes: self.codes.into_iter().map(|(index, hash)| CodeChange::new(index, code(hash))).collect(),
-        }
     }
 }
 

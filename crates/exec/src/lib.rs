@@ -25,6 +25,8 @@ mod parallel;
 mod parent;
 mod pool;
 mod prefetch;
+mod receipt_trie;
+mod recycled;
 mod report;
 mod scheduler;
 pub mod simulate;

@@ -97,17 +97,26 @@ impl MvMemory {
         }
     }
 
-    /// Empties the memory for another block and keeps its room; `None` when it has grown too large to keep.
-    pub(crate) fn emptied(self) -> Option<Self> {
-        let mut room = 0;
-        for shard in &self.shards {
+    /// Parts in which the memory is emptied.
+    pub(crate) const PARTS: usize = 8;
+
+    /// Empties one part of the memory once the block is over; its room stays.
+    pub(crate) fn empty_part(&self, part: usize) {
+        for shard in self.shards.chunks(SHARDS / Self::PARTS).nth(part).unwrap_or_default() {
             let mut shard = shard.lock();
-            room += shard.accounts.capacity() + shard.slots.capacity();
             shard.accounts.clear();
             shard.slots.clear();
         }
+    }
+
+    /// The memory for another block, once all of it is empty; `None` when it has grown too large to keep.
+    pub(crate) fn kept(self) -> Option<Self> {
+        let room = |shard: &Mutex<Shard>| {
+            let shard = shard.lock();
+            shard.accounts.capacity() + shard.slots.capacity()
+        };
         self.any_wipe.store(false, Ordering::SeqCst);
-        (room <= KEPT_LOCATIONS_MAX).then_some(self)
+        (self.shards.iter().map(room).sum::<usize>() <= KEPT_LOCATIONS_MAX).then_some(self)
     }
 
     fn account_hash(&self, address: &Address) -> u64 {

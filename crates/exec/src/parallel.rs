@@ -12,9 +12,11 @@
 
 mod commit;
 mod desk;
+mod finale;
 mod kit;
 mod relay;
 mod seeded;
+mod tickets;
 mod virtual_clock;
 
 use crate::error::ExecError;
@@ -24,6 +26,7 @@ use crate::in_order::InOrder;
 use crate::listed::ListMismatch;
 use crate::mv_memory::{Suspect, Written};
 use crate::pool::Pool;
+use crate::recycled::Recycled;
 use crate::report::{AbortedBy, Ran, TraceEvent};
 use crate::scheduler::{Counts, Event, Limits, Scheduler, Task, WaitFor};
 use crate::speculate::{Observations, Shared, Source, SpeculativeDb, Wait};
@@ -34,13 +37,15 @@ use alloy_consensus::Transaction as _;
 use alloy_primitives::Bloom;
 use corosensei::stack::DefaultStack;
 use desk::Desk;
+use finale::Finale;
 use kit::Kit;
 use motet_types::{BlockOutcome, Fork, Incarnation, Location, StateView, TxIndex};
 pub(crate) use seeded::Dice;
-pub(crate) use virtual_clock::{Timeline, VirtualClock, time_dispatch, virtual_now};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use tickets::Tickets;
+pub(crate) use virtual_clock::{Timeline, VirtualClock, time_dispatch, virtual_now};
 
 /// When transactions run on stacks of their own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,6 +112,8 @@ pub(crate) struct Log {
     /// Workers that took part.
     pub(crate) workers: usize,
     pub(crate) counts: Counts,
+    /// Nanoseconds of all workers for what they share at the end of the block.
+    pub(crate) shared_end_ns: u64,
     pub(crate) trace: Vec<TraceEvent>,
 }
 
@@ -174,12 +181,13 @@ struct Run<'a, V: StateView + ?Sized> {
     cells: Vec<Mutex<Cell<'a>>>,
     /// The block so far; `None` once it is closed.
     order: Mutex<Option<InOrder<'a, V>>>,
-    outcome: Mutex<Option<Result<BlockOutcome, ExecError>>>,
     error: Mutex<Option<ExecError>>,
+    finale: Finale,
     /// Idle fibers of this block, and how many there are in all.
     fibers: Mutex<Vec<Fiber<'a, Attempt>>>,
     fiber_count: AtomicU32,
-    stacks: &'a Mutex<Vec<DefaultStack>>,
+    recycled: &'a Recycled,
+    tickets: Tickets,
     /// Whether a transaction has had to wait or was redone: from then on fibers pay.
     contended: AtomicBool,
     trace: Mutex<Vec<TraceEvent>>,
@@ -197,7 +205,7 @@ pub(crate) fn run<'a, V: StateView + ?Sized>(
     shared: &'a Shared<'a, V>,
     order: InOrder<'a, V>,
     pool: &Pool,
-    stacks: &'a Mutex<Vec<DefaultStack>>,
+    recycled: &'a Recycled,
 ) -> (Result<BlockOutcome, ExecError>, Log) {
     let tx_count = input.block.tx_count();
     let run = Run {
@@ -209,11 +217,12 @@ pub(crate) fn run<'a, V: StateView + ?Sized>(
         desk: Arc::new(Desk::new(Scheduler::new(tx_count, start_order(&plan, tx_count), plan.limits))),
         cells: (0..tx_count).map(|_| Mutex::new(Cell::default())).collect(),
         order: Mutex::new(Some(order)),
-        outcome: Mutex::new(None),
         error: Mutex::new(None),
+        finale: Finale::default(),
         fibers: Mutex::new(Vec::new()),
         fiber_count: AtomicU32::new(0),
-        stacks,
+        recycled,
+        tickets: Tickets::default(),
         contended: AtomicBool::new(!plan.hints.writes.is_empty()),
         trace: Mutex::new(Vec::new()),
         spent: (0..plan.workers.max(1)).map(|_| Mutex::default()).collect(),
@@ -274,7 +283,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         let mut direct: Option<Vm<Db<'a, 'static, V>>> = None;
         let mut event = Event::Idle;
         loop {
-            let task = self.desk.next(event);
+            let task = self.next_task(event);
             kit.trace.begin();
             event = match task {
                 Task::Execute { tx, incarnation } => {
@@ -288,6 +297,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                                     SpeculativeDb::new(self.shared, Gate::Direct),
                                     self.cfg.clone(),
                                     self.block.clone(),
+                                    self.recycled.room(),
                                 )
                             });
                             let attempt = attempt(self.input, vm, tx, room);
@@ -304,19 +314,34 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                 Task::Done => break,
             };
         }
+        if let Some(vm) = direct {
+            self.recycled.keep_room(vm.into_parts().1);
+        }
         self.close();
+        kit.take_back(std::mem::take(&mut *self.spent[kit.worker].lock()));
         self.trace.lock().extend(kit.trace.into_events());
     }
 
-    /// Closes the block once its transactions are in. The worker that is told first does it, while the others wake up
-    /// and leave.
+    /// Closes the block once its transactions are in. The worker that is told first does it, while the others wake up;
+    /// what remains then they share.
     fn close(&self) {
         let complete = |order: &mut InOrder<'a, V>| order.committed() == self.input.block.tx_count();
         let order = self.order.lock().take_if(complete);
-        if let Some(order) = order {
-            let outcome = order.close();
-            *self.outcome.lock() = Some(outcome);
+        match order.map(|order| order.end(self.recycled)) {
+            Some(Ok(ended)) => self.finale.open(ended),
+            Some(Err(error)) => self.fail(error),
+            None => {}
         }
+        let memory = match &self.shared.source {
+            Source::Memory(memory) => Some(memory),
+            Source::List(_) => None,
+        };
+        self.finale.help(memory, self.plan.clock);
+    }
+
+    fn fail(&self, error: ExecError) {
+        self.error.lock().get_or_insert(error);
+        self.halt();
     }
 
     /// Makes ready for another incarnation, and says why the one before does not hold.
@@ -342,8 +367,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         match self.commit(range, in_order, kit) {
             Ok(event) => event,
             Err(error) => {
-                self.error.lock().get_or_insert(error);
-                self.halt();
+                self.fail(error);
                 Event::Idle
             }
         }
@@ -373,8 +397,8 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             self.fiber_count.fetch_sub(1, Ordering::SeqCst);
             return None;
         }
-        let recycled = self.stacks.lock().pop();
-        let stack = match recycled.map_or_else(|| DefaultStack::new(STACK_BYTES), Ok) {
+        let recycled = self.recycled;
+        let stack = match recycled.stack().map_or_else(|| DefaultStack::new(STACK_BYTES), Ok) {
             Ok(stack) => stack,
             Err(_) => {
                 // No address space for another stack: the direct path needs none.
@@ -386,12 +410,12 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         let pauses = !matches!(self.plan.schedule, Schedule::Threads);
         Some(Fiber::new(stack, move |yielder, mut command| {
             let gate = if pauses { Gate::Stepped(yielder) } else { Gate::Fiber(yielder) };
-            let mut vm = Vm::new(SpeculativeDb::new(shared, gate), cfg, block);
+            let mut vm = Vm::new(SpeculativeDb::new(shared, gate), cfg, block, recycled.room());
             loop {
                 let attempt = match command {
                     In::Run(tx, room) => attempt(input, &mut vm, tx, room),
                     In::Go | In::Cancel => Attempt::Cancelled,
-                    In::Quit => return,
+                    In::Quit => return recycled.keep_room(vm.into_parts().1),
                 };
                 command = yielder.suspend(Out::Over(attempt));
             }
@@ -421,12 +445,23 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                 cell.met(wait);
                 drop(cell);
                 if let Wait::Ticket(ticket) = wait {
-                    return self.desk.suspend_on_ticket(tx, || self.poll(tx, ticket));
+                    return self.suspend_on_ticket(tx, ticket);
                 }
                 Event::Suspended { tx, on: wait_for(wait) }
             }
             Out::Paused | Out::Ended => unreachable!("a fiber pauses only under a seed, and ends only when told to"),
         }
+    }
+
+    /// Says that a transaction waits for a read. The report comes first: whoever finds the read ended must find the
+    /// transaction waiting.
+    fn suspend_on_ticket(&self, tx: TxIndex, ticket: motet_types::Ticket) -> Event {
+        if !self.shared.parent.view.may_pend() {
+            return self.desk.suspend_on_ticket(tx, || self.poll(tx, ticket));
+        }
+        self.desk.suspend_on_ticket(tx, || false);
+        self.tickets.add(tx, ticket);
+        Event::Idle
     }
 
     fn poll(&self, tx: TxIndex, ticket: motet_types::Ticket) -> bool {
@@ -500,6 +535,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
     fn halt(&self) {
         self.shared.halted.store(true, Ordering::SeqCst);
         self.desk.halt();
+        self.finale.void();
     }
 
     fn finish(self, workers: usize) -> (Result<BlockOutcome, ExecError>, Log) {
@@ -507,17 +543,14 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         for cell in self.cells {
             drop(cell.into_inner().fiber);
         }
-        let mut stacks = self.stacks.lock();
-        for fiber in self.fibers.into_inner() {
-            if let Some(stack) = fiber.into_stack().filter(|_| stacks.len() < self.plan.fibers_max) {
-                stacks.push(stack);
-            }
-        }
-        drop(stacks);
-        let log = Log { workers, counts: self.desk.counts(), trace: self.trace.into_inner() };
-        let result = match (self.error.into_inner(), self.outcome.into_inner()) {
+        self.recycled.keep_stacks(self.fibers.into_inner().into_iter().filter_map(Fiber::into_stack));
+        let mut log = Log { workers, counts: self.desk.counts(), shared_end_ns: 0, trace: self.trace.into_inner() };
+        let result = match (self.error.into_inner(), self.finale.outcome()) {
             (Some(error), _) => Err(error),
-            (None, Some(outcome)) => outcome,
+            (None, Some((outcome, took_ns))) => {
+                log.shared_end_ns = took_ns;
+                Ok(outcome)
+            }
             (None, None) => unreachable!("every block ends with an error or is closed"),
         };
         (result, log)

@@ -100,6 +100,9 @@ pub(crate) struct Limits {
     /// Transactions that may be suspended at a time. Past it only the cursor's own starts: another would block its
     /// worker for want of a stack, while suspended ones wait to go on.
     pub(crate) suspended: u32,
+    /// Whether transactions start ahead of their turn even where that wastes work, once each: reads of the parent state
+    /// take so long that the reads are worth more.
+    pub(crate) reads_ahead: bool,
     /// Wasted gas that is always forgiven.
     pub(crate) waste_floor_gas: u64,
     /// Beyond the floor, wasted gas may reach committed gas divided by this.
@@ -108,7 +111,7 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { lookahead: 1024, suspended: u32::MAX, waste_floor_gas: 2_000_000, waste_divisor: 2 }
+        Self { lookahead: 1024, suspended: u32::MAX, reads_ahead: false, waste_floor_gas: 2_000_000, waste_divisor: 2 }
     }
 }
 
@@ -313,22 +316,28 @@ impl Scheduler {
         Task::Execute { tx, incarnation: self.incarnations[tx.pos()] }
     }
 
-    /// The lowest transaction to resume or restart. Restarts end with speculation: the cursor runs them.
+    /// The lowest transaction to resume or restart. Restarts end with speculation: the cursor runs them. Where no more
+    /// may be suspended, only the lowest of all restarts.
     fn next_ready(&self) -> Option<TxIndex> {
+        let may_restart = |tx: TxIndex| self.speculating() && (self.may_suspend() || tx.0 == self.cursor);
         self.ready
             .iter()
-            .find(|tx| self.speculating() || self.status[tx.pos()] == Status::Ready { suspended: true })
+            .find(|tx| self.status[tx.pos()] == Status::Ready { suspended: true } || may_restart(**tx))
             .copied()
+    }
+
+    fn may_suspend(&self) -> bool {
+        self.suspended < self.limits.suspended
     }
 
     /// The next transaction to start for the first time, if one may start now.
     ///
     /// Some fresh transaction is below the horizon whenever the cursor's own is fresh, in any order.
     fn fresh(&self) -> Option<usize> {
-        if !self.speculating() {
+        if !self.speculating() && !self.limits.reads_ahead {
             return None;
         }
-        let ahead = if self.suspended < self.limits.suspended { self.limits.lookahead } else { 1 };
+        let ahead = if self.may_suspend() { self.limits.lookahead } else { 1 };
         let horizon = self.cursor.saturating_add(ahead);
         (self.next_fresh..self.order.len())
             .find(|at| self.order[*at].0 < horizon && self.status[self.order[*at].pos()] == Status::Fresh)
@@ -338,7 +347,9 @@ impl Scheduler {
         !self.committing
             && match self.status.get(self.cursor as usize) {
                 Some(Status::Executed | Status::Deferred) => true,
-                Some(Status::Fresh | Status::Ready { suspended: false }) => !self.speculating(),
+                // In its turn a transaction waits for its reads where it stands: started ahead it need not.
+                Some(Status::Fresh) => !self.speculating() && !self.limits.reads_ahead,
+                Some(Status::Ready { suspended: false }) => !self.speculating(),
                 _ => false,
             }
     }

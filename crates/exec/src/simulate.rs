@@ -45,8 +45,6 @@ pub struct Setting<'a> {
     pub machine: &'a MachineCosts,
     /// How much longer work takes while another worker works too. 1: cores of their own.
     pub slow_at_once: f64,
-    /// The share of closing the block, and of the receipts root, that is divided among all workers. 0: one does it.
-    pub closing_shared: f64,
 }
 
 /// A simulated execution.
@@ -100,21 +98,14 @@ pub fn simulate<V: StateView + ?Sized>(
     }
     let executor = imagining(setting.workers, setting.suspension, VirtualClock::new(setting));
     let execution = executor.execute(engine, input, view, None)?;
-    let closing_ns = setting.closing_ns(setting.block.root_ns);
     // Where no worker was imagined the block ran in order.
     let Some(timeline) = timeline_of(&executor) else {
         let in_order_ns = setting.block.in_order_ns;
         let path = Path::of(Work::Redoing, in_order_ns);
         return Ok(Simulation { execution, end_ns: in_order_ns, path, busy_ns: in_order_ns });
     };
-    let mut path = timeline.path;
-    path.add(Work::Closing, closing_ns);
-    Ok(Simulation {
-        execution,
-        end_ns: timeline.end_ns + closing_ns,
-        path,
-        busy_ns: timeline.busy_ns + setting.block.root_ns,
-    })
+    let Timeline { end_ns, path, busy_ns, .. } = timeline;
+    Ok(Simulation { execution, end_ns, path, busy_ns })
 }
 
 /// Executes a block on one imaginary worker, and takes the real time of every step.
@@ -137,7 +128,6 @@ pub fn time_steps<V: StateView + ?Sized>(
         block: &costs,
         machine: &MachineCosts::default(),
         slow_at_once: 1.0,
-        closing_shared: 0.0,
     };
     let watched = VirtualClock::new(&setting).with_stopwatch(clock);
     let executor = imagining(1, Suspension::WhenUseful, watched);
@@ -172,9 +162,9 @@ impl BlockExecutor {
 
 impl Setting<'_> {
     /// What closing takes, of which all workers share some.
-    pub(crate) fn closing_ns(&self, alone_ns: u64) -> u64 {
-        let shared = self.closing_shared.clamp(0.0, 1.0);
-        let part = (1.0 - shared) + shared / self.workers.max(1) as f64;
-        (alone_ns as f64 * part).round() as u64
+    pub(crate) fn closing_ns(&self) -> u64 {
+        let slow = if self.workers > 1 { self.slow_at_once } else { 1.0 };
+        let shared_ns = self.block.shared_ns as f64 * slow / self.workers.max(1) as f64;
+        self.block.closing_ns + shared_ns.round() as u64
     }
 }

@@ -7,7 +7,7 @@ use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, ReceiptWithBloom, T
 use alloy_eips::eip7685::Requests;
 use alloy_eips::eip7825::MAX_TX_GAS_LIMIT_OSAKA;
 use alloy_primitives::{B256, Bloom};
-use motet_types::{BlockOutcome, BlockRecord, Fork, GasUsed, StateDiff, TxError, TxIndex};
+use motet_types::{BlockOutcome, Fork, GasUsed, TxError, TxIndex};
 
 /// Gas and receipts of the transactions so far.
 #[derive(Debug)]
@@ -92,22 +92,15 @@ impl<'a> Tally<'a> {
         self.receipts.push(ReceiptEnvelope::from_typed(tx.tx_type(), receipt));
     }
 
-    /// The outcome of the block.
-    pub(crate) fn finish(
-        self,
-        diff: StateDiff,
-        record: BlockRecord,
-        requests: Requests,
-        system_calls_skipped: u32,
-    ) -> BlockOutcome {
+    /// The outcome of the block, but for what is made of the ledger and the root of its receipts.
+    pub(crate) fn finish(self, requests: Requests, system_calls_skipped: u32) -> BlockOutcome {
         BlockOutcome {
             receipts: self.receipts,
             gas: self.gas,
             logs_bloom: self.logs_bloom,
             requests,
-            diff,
-            record,
             system_calls_skipped,
+            ..BlockOutcome::default()
         }
     }
 }

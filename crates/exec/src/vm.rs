@@ -17,6 +17,7 @@ mod env;
 mod handler;
 mod lean;
 mod observe;
+mod room;
 
 pub(crate) use code::{CodeCache, analyse, private_copy};
 pub(crate) use env::{block_env, cfg_env, code_bytes_max, tx_env};
@@ -28,6 +29,7 @@ pub(crate) use revm::context::{BlockEnv, CfgEnv, TxEnv};
 pub(crate) use revm::database_interface::{DBErrorMarker, Database};
 pub(crate) use revm::primitives::hardfork::SpecId;
 pub(crate) use revm::state::{Account as VmAccount, AccountInfo, EvmState};
+pub(crate) use room::VmRoom;
 
 use crate::stop::Stop;
 use alloy_primitives::{Address, Bytes, Log, U256};
@@ -104,14 +106,22 @@ impl Executed {
 
 impl<D: VmDb> Vm<D> {
     /// An EVM with the rules and the environment of a block.
-    pub(crate) fn new(db: D, cfg: CfgEnv, block: BlockEnv) -> Self {
+    pub(crate) fn new(db: D, cfg: CfgEnv, block: BlockEnv, room: VmRoom) -> Self {
         let spec = cfg.spec;
-        let ctx = VmContext::new(db, spec).with_cfg(cfg).with_block(block);
+        let VmRoom { frames, local, deepest } = room;
+        let ctx = VmContext::new(db, spec).with_cfg(cfg).with_block(block).with_local(local);
         let mut instructions = EthInstructions::new_mainnet_with_spec(spec);
         if D::OBSERVES {
             observe::install(&mut instructions);
         }
-        Self { shell: Shell { evm: Inner::new(ctx, instructions, EthPrecompiles::new(spec)), fee: U256::ZERO } }
+        let evm = Inner {
+            ctx,
+            inspector: (),
+            instruction: instructions,
+            precompiles: EthPrecompiles::new(spec),
+            frame_stack: frames,
+        };
+        Self { shell: Shell { evm, fee: U256::ZERO, deepest } }
     }
 
     /// The database.
@@ -119,9 +129,11 @@ impl<D: VmDb> Vm<D> {
         &mut self.shell.evm.ctx.journaled_state.database
     }
 
-    /// Ends the EVM and gives the database back.
-    pub(crate) fn into_db(self) -> D {
-        self.shell.evm.ctx.journaled_state.database
+    /// Ends the EVM, and gives back the database and the memory that another EVM can use.
+    pub(crate) fn into_parts(self) -> (D, VmRoom) {
+        let Shell { evm, deepest, .. } = self.shell;
+        let room = VmRoom { frames: evm.frame_stack, local: evm.ctx.local, deepest };
+        (evm.ctx.journaled_state.database, room)
     }
 
     /// Gives the next transaction a map to keep its accounts in, for the room that it has.

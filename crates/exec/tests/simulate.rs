@@ -57,7 +57,7 @@ impl Made {
             relayed: txs.clone(),
             txs,
             closing_ns: 20_000,
-            root_ns: 5_000,
+            shared_ns: 5_000,
             validation_ns: 30.0,
             in_order_ns: 1_000_000,
         };
@@ -71,7 +71,6 @@ impl Made {
             block: &self.costs,
             machine: &MACHINE,
             slow_at_once: 1.0,
-            closing_shared: 0.0,
         }
     }
 
@@ -136,7 +135,7 @@ fn one_worker_takes_the_sum_of_all_costs() {
 fn independent_transactions_scale_and_a_chain_does_not() {
     let made = independent(200);
     // Without what is serial by nature, and with transactions much longer than what goes on between them.
-    let mut costs = BlockCosts { opening_ns: 0, closing_ns: 0, root_ns: 0, ..made.costs.clone() };
+    let mut costs = BlockCosts { opening_ns: 0, closing_ns: 0, shared_ns: 0, ..made.costs.clone() };
     for tx in costs.txs.iter_mut().chain(&mut costs.relayed) {
         tx.commit_ns = 10;
         tx.slices_ns.iter_mut().for_each(|slice| *slice = 100_000);
@@ -200,15 +199,15 @@ fn predictions_shorten_a_block_whose_last_transaction_is_long() {
 #[test]
 fn work_beside_others_and_shared_closing_count() {
     let made = independent(40);
-    let end = |slow_at_once, closing_shared, workers| {
-        made.run_under(&Setting { slow_at_once, closing_shared, ..made.setting(workers) }, None).end_ns
+    let end = |slow_at_once, shared_ns, workers| {
+        let costs = BlockCosts { shared_ns, ..made.costs.clone() };
+        made.run_under(&Setting { slow_at_once, block: &costs, ..made.setting(workers) }, None).end_ns
     };
-    assert_eq!(end(2.0, 0.0, 1), end(1.0, 0.0, 1), "nobody works beside the only worker");
-    let (own, shared) = (end(1.0, 0.0, 2), end(1.5, 0.0, 2));
-    assert!(shared > own * 12 / 10 && shared < own * 15 / 10, "{own} and {shared}");
-    // Of 25,000 ns half is divided by two.
-    assert_eq!(own - end(1.0, 0.5, 2), 6_250);
-    assert_eq!(end(1.0, 1.0, 1), end(1.0, 0.0, 1));
+    assert_eq!(end(2.0, 5_000, 1), end(1.0, 5_000, 1), "nobody works beside the only worker");
+    let (own, beside) = (end(1.0, 5_000, 2), end(1.5, 5_000, 2));
+    assert!(beside > own * 12 / 10 && beside < own * 15 / 10, "{own} and {beside}");
+    assert_eq!(end(1.0, 5_000, 1) - end(1.0, 0, 1), 5_000);
+    assert_eq!(own - end(1.0, 0, 2), 2_500);
 }
 
 #[test]
@@ -229,14 +228,7 @@ fn random_blocks_give_the_sequential_outcome_or_error() {
         let expected = executor.execute(Engine::Sequential, &input, &case.state, None).map(|done| done.outcome);
         for workers in [1, 2, 4, 16] {
             let suspension = [Suspension::Never, Suspension::WhenUseful, Suspension::Always][seed as usize % 3];
-            let setting = Setting {
-                workers,
-                suspension,
-                block: &costs,
-                machine: &MACHINE,
-                slow_at_once: 1.0,
-                closing_shared: 0.0,
-            };
+            let setting = Setting { workers, suspension, block: &costs, machine: &MACHINE, slow_at_once: 1.0 };
             let run = |engine, input: &BlockInput<'_>| -> Result<BlockOutcome, ExecError> {
                 match simulate(engine, input, &case.state, &setting) {
                     Ok(simulation) => Ok(simulation.execution.outcome),

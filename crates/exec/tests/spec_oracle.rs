@@ -117,7 +117,7 @@ fn differences(
     let logs: Vec<_> = outcome.receipts.iter().flat_map(|receipt| receipt.logs().to_vec()).collect();
     for (what, ours, spec) in [
         ("state root", state_root(state), verdict.state_root),
-        ("receipts root", outcome.receipts_root(), verdict.receipts_root),
+        ("receipts root", outcome.receipts_root, verdict.receipts_root),
         ("logs hash", keccak256(alloy_rlp::encode(logs)), verdict.logs_hash),
     ] {
         if ours != spec {

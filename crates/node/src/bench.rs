@@ -80,11 +80,11 @@ pub(crate) struct ExecArgs {
     read_latency: Vec<Duration>,
 
     /// With --read-latency: reads that the state serves at a time.
-    #[arg(long, value_delimiter = ',', default_value = "64", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    #[arg(long, value_delimiter = ',', default_value = "64", value_name = "N", requires = "read_latency", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     queue_depth: Vec<u32>,
 
     /// With --read-latency: transactions that may be suspended at a time (each has a stack of 512 KiB of address space).
-    #[arg(long, default_value_t = 512, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    #[arg(long, default_value_t = 512, value_name = "N", requires = "read_latency", value_parser = clap::value_parser!(u32).range(1..=16_384))]
     in_flight: u32,
 
     /// Write the results as JSON (schema motet-bench/1, with --read-latency motet-bench-latency/1).
@@ -132,6 +132,9 @@ fn exec(args: &ExecArgs) -> eyre::Result<Verdict> {
             write_file(path, &page::page(&report))?;
         }
     } else {
+        if workers.as_slice().len() > 1 {
+            eyre::bail!("--read-latency measures one number of workers at a time, and --workers names several");
+        }
         let plan = args.latency_plan(workers.as_slice());
         let report = latency::measure(&blocks, &plan, &mut faults, |block| progress(&format!("block {block}")))
             .wrap_err("starting the thread that ends reads")?;

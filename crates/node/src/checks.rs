@@ -54,7 +54,7 @@ pub(crate) fn check_outcome(block: &ReplayBlock, outcome: &BlockOutcome) -> Vec<
     let mut checks = vec![
         Check::new("gas_used", &known.gas_used, outcome.gas.header, |gas| Value::from(*gas)),
         Check::new("logs_bloom", &known.logs_bloom, outcome.logs_bloom, hex),
-        Check::new("receipts_root", &known.receipts_root, outcome.receipts_root(), hex),
+        Check::new("receipts_root", &known.receipts_root, outcome.receipts_root, hex),
         Check::new("requests_hash", &known.requests_hash, outcome.requests.requests_hash(), hex),
     ];
     checks.extend(check_list_hash(block, outcome));

@@ -139,7 +139,7 @@ impl DemoBlock {
         let Generated { rules, state, mut blocks, mut traffic } = generate(&options)?;
         let (block, traffic) = blocks.pop().zip(traffic.pop()).ok_or_eyre("the generator made no block")?;
         let completed = Completer::new(rules, state).complete(block, None).wrap_err("the generated block")?;
-        let receipts_root = completed.outcome.receipts_root();
+        let receipts_root = completed.outcome.receipts_root;
         // The same checks that a file passes: hashes, roots, senders.
         let block = completed.file.check("demo")?.recover()?;
         Ok(Self { block, traffic, receipts_root })

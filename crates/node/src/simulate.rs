@@ -80,10 +80,6 @@ pub(crate) struct SimulateArgs {
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     schedules: u32,
 
-    /// The share of closing a block, and of its receipts root, that all workers do together: 0 to 1. What is built: 0.
-    #[arg(long, default_value_t = 0.0, value_name = "SHARE", value_parser = share)]
-    closing_shared: f64,
-
     /// Fail when a simulated total at two workers is more than 10 % off the measured one.
     #[arg(long)]
     validate: bool,
@@ -187,9 +183,4 @@ impl SimulateArgs {
         }
         contenders
     }
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    let share: f64 = text.parse().map_err(|_| format!("{text:?} is not a number"))?;
-    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err(format!("{text} is not between 0 and 1")) }
 }

@@ -87,14 +87,13 @@ fn simulate_names_bad_input() {
     std::fs::write(&bad, "{").expect("written");
     let (bad, none) = (bad.to_str().expect("utf-8"), folder.join("none"));
     let none = none.to_str().expect("utf-8");
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 6] = [
         (&[bad, "--runs", "1"], "bad.json"),
         (&[none], "none"),
         (&[bad, "--workers", "0"], "a number of workers is 1 to 1024"),
         (&[bad, "--workers", "many"], "\"many\" is neither a number nor a range"),
         (&[bad, "--engine", "sequential"], "sequential"),
         (&[bad, "--hints", "perfect"], "perfect"),
-        (&[bad, "--closing-shared", "2"], "2 is not between 0 and 1"),
     ];
     for (args, said) in cases {
         let output = motet(&[&["simulate"], args].concat());

@@ -2,7 +2,7 @@
 
 use crate::diff::StateDiff;
 use crate::record::BlockRecord;
-use alloy_consensus::{ReceiptEnvelope, proofs::calculate_receipt_root};
+use alloy_consensus::{ReceiptEnvelope, constants::EMPTY_ROOT_HASH};
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::{B256, Bloom};
 
@@ -23,10 +23,12 @@ pub struct GasUsed {
 }
 
 /// The outcome of one block. Equal for every engine, worker count and schedule.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockOutcome {
     /// One receipt per transaction.
     pub receipts: Vec<ReceiptEnvelope>,
+    /// Root of the receipts trie.
+    pub receipts_root: B256,
     /// Gas used.
     pub gas: GasUsed,
     /// Union of the receipts' blooms.
@@ -41,9 +43,18 @@ pub struct BlockOutcome {
     pub system_calls_skipped: u32,
 }
 
-impl BlockOutcome {
-    /// Root of the receipts trie.
-    pub fn receipts_root(&self) -> B256 {
-        calculate_receipt_root(&self.receipts)
+impl Default for BlockOutcome {
+    /// The outcome of nothing: the root is that of no receipts.
+    fn default() -> Self {
+        Self {
+            receipts: Vec::new(),
+            receipts_root: EMPTY_ROOT_HASH,
+            gas: GasUsed::default(),
+            logs_bloom: Bloom::ZERO,
+            requests: Requests::default(),
+            diff: StateDiff::default(),
+            record: BlockRecord::default(),
+            system_calls_skipped: 0,
+        }
     }
 }

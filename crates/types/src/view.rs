@@ -136,6 +136,11 @@ pub trait StateView: Sync {
         Poll::Ready(())
     }
 
+    /// Whether a pending read is complete. It is asked often and should be cheap; nobody is woken on its account.
+    fn is_ready(&self, ticket: Ticket) -> bool {
+        self.poll_ticket(ticket, Waker::noop()).is_ready()
+    }
+
     /// Says that these locations will be read soon. A hint: it may be ignored, and never fails.
     fn prefetch(&self, locations: &[Location]) {
         let _ = locations;
@@ -158,6 +163,10 @@ impl<V: StateView + ?Sized> StateView for &V {
 
     fn poll_ticket(&self, ticket: Ticket, waker: &Waker) -> Poll<()> {
         (**self).poll_ticket(ticket, waker)
+    }
+
+    fn is_ready(&self, ticket: Ticket) -> bool {
+        (**self).is_ready(ticket)
     }
 
     fn prefetch(&self, locations: &[Location]) {

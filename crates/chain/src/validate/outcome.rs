@@ -33,7 +33,7 @@ pub fn validate_outcome(
     if header.logs_bloom != outcome.logs_bloom {
         return Err(BlockError::LogsBloom);
     }
-    let computed = outcome.receipts_root();
+    let computed = outcome.receipts_root;
     if header.receipts_root != computed {
         return Err(BlockError::ReceiptsRoot { got: header.receipts_root, computed });
     }

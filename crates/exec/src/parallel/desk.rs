@@ -41,6 +41,25 @@ impl Desk {
         task
     }
 
+    /// Reports, and gets the next task, which may be to wait; wakes others if there is more to do.
+    pub(super) fn next_or_wait(&self, event: Event) -> Task {
+        let mut state = self.state.lock();
+        let task = state.scheduler.step(event);
+        if task != Task::Wait {
+            self.notify(&state);
+        }
+        task
+    }
+
+    /// Reports that reads of the parent state have ended.
+    pub(super) fn ready(&self, transactions: &[TxIndex]) {
+        let mut state = self.state.lock();
+        for tx in transactions {
+            state.scheduler.report(Event::TicketReady { tx: *tx });
+        }
+        self.notify(&state);
+    }
+
     /// Reports, and gets the next task, which may be to wait.
     pub(super) fn ask(&self, event: Event) -> Task {
         self.state.lock().scheduler.step(event)

@@ -100,7 +100,12 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                     kit.trace.after(self.prepare(tx, incarnation));
                     let room = kit.room();
                     let vm = vm.get_or_insert_with(|| {
-                        Vm::new(SpeculativeDb::new(self.shared, Gate::Direct), self.cfg.clone(), self.block.clone())
+                        Vm::new(
+                            SpeculativeDb::new(self.shared, Gate::Direct),
+                            self.cfg.clone(),
+                            self.block.clone(),
+                            self.recycled.room(),
+                        )
                     });
                     let attempt = attempt(self.input, vm, tx, room);
                     // It is reported by whom made it; the other one finds it at the desk.

@@ -48,7 +48,6 @@ pub(crate) struct VirtualClock {
     block: BlockCosts,
     machine: MachineCosts,
     slow_at_once: f64,
-    closing_shared: f64,
     /// Real time, where the steps themselves are measured.
     stopwatch: Option<fn() -> u64>,
     timeline: Mutex<Option<Timeline>>,
@@ -72,7 +71,6 @@ impl VirtualClock {
             block: setting.block.clone(),
             machine: *setting.machine,
             slow_at_once: setting.slow_at_once.max(1.0),
-            closing_shared: setting.closing_shared,
             stopwatch: None,
             timeline: Mutex::default(),
         }
@@ -93,7 +91,6 @@ impl VirtualClock {
             block: &self.block,
             machine: &self.machine,
             slow_at_once: self.slow_at_once,
-            closing_shared: self.closing_shared,
         }
     }
 }
@@ -177,7 +174,8 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         assert_eq!(books.left.len(), workers, "no worker can go on and the block is not over");
         self.close();
         let mut timeline = ended(&setting, &books.left);
-        timeline.busy_ns = crew.busy_ns() + setting.block.opening_ns + setting.block.closing_ns;
+        timeline.busy_ns =
+            crew.busy_ns() + setting.block.opening_ns + setting.block.closing_ns + setting.block.shared_ns;
         timeline.steps = books.steps;
         *clock.timeline.lock() = Some(timeline);
         let events = books.kits.into_iter().flat_map(|kit| kit.trace.into_events());
@@ -380,7 +378,7 @@ fn ended(setting: &Setting<'_>, left: &[(u64, usize, Path)]) -> Timeline {
     let Some((first_ns, _, first)) = left.iter().min_by_key(|(at_ns, worker, _)| (*at_ns, *worker)) else {
         return Timeline::default();
     };
-    let closing_ns = setting.closing_ns(setting.block.closing_ns);
+    let closing_ns = setting.closing_ns();
     let (mut end_ns, mut path, mut waited_ns) = (first_ns + closing_ns, *first, closing_ns);
     for (left_ns, worker, its) in left {
         let join_ns = if *worker == 0 { 0 } else { setting.machine.join_ns };

@@ -29,10 +29,10 @@ pub struct BlockCosts {
     pub txs: Vec<TxCosts>,
     /// By transaction, for one of several workers: what it works on comes from another one's processor.
     pub relayed: Vec<TxCosts>,
-    /// From the last transaction to the outcome.
+    /// From the last transaction to the outcome, where one worker does it.
     pub closing_ns: u64,
-    /// The receipts root.
-    pub root_ns: u64,
+    /// What all workers share then: hashing receipts, sorting diff and list, emptying memory.
+    pub shared_ns: u64,
     /// Comparing one account or slot with the ledger.
     pub validation_ns: f64,
     /// The whole block, sequentially.
@@ -88,15 +88,15 @@ impl BlockCosts {
         let of = |part: &dyn Fn(&EngineSample) -> u64| median(samples.iter().map(part)).unwrap_or_default();
         let alone = TxMedians::of(samples, tx_count);
         let relayed = TxMedians::of(relays, tx_count);
-        let (opening, closing, root) =
-            (of(&|sample| sample.opening_ns), of(&|sample| sample.closing_ns), of(&|sample| sample.root_ns));
-        let parts = opening + closing + root + of(&|sample| sample.between_ns) + alone.total();
+        let (opening, closing, shared) =
+            (of(&|sample| sample.opening_ns), of(&|sample| sample.closing_ns), of(&|sample| sample.shared_ns));
+        let parts = opening + closing + shared + of(&|sample| sample.between_ns) + alone.total();
         let factor = of(&|sample| sample.total_ns) as f64 / parts.max(1) as f64;
         let scaled = |ns: u64| (ns as f64 * factor).round() as u64;
         let laps: Vec<u64> = (0..tx_count)
             .map(|pos| median(in_order.iter().map(|sample| sample.tx_ns[pos])).unwrap_or_default())
             .collect();
-        let laps_factor = in_order_ns as f64 / (laps.iter().sum::<u64>() + closing + root).max(1) as f64;
+        let laps_factor = in_order_ns as f64 / (laps.iter().sum::<u64>() + closing + shared).max(1) as f64;
         let lap = |pos: usize| {
             let lap = (laps[pos] as f64 * laps_factor).round() as u64;
             // The first lap includes the opening.
@@ -119,7 +119,7 @@ impl BlockCosts {
             txs: costs(&alone, 1),
             relayed: costs(&relayed, 2),
             closing_ns: scaled(closing),
-            root_ns: scaled(root),
+            shared_ns: scaled(shared),
             validation_ns: validating as f64 / last_steps.validated.max(1) as f64,
             in_order_ns,
         })
@@ -156,7 +156,7 @@ impl BlockCosts {
     /// The sum of all that one worker does.
     pub fn total_ns(&self) -> u64 {
         let txs: u64 = self.txs.iter().map(|tx| tx.run_ns() + tx.commit_ns).sum();
-        self.opening_ns + txs + self.closing_ns + self.root_ns
+        self.opening_ns + txs + self.closing_ns + self.shared_ns
     }
 }
 
@@ -230,7 +230,7 @@ mod tests {
             commit_ns: vec![700, 300],
             between_ns: 200,
             closing_ns: 1_000,
-            root_ns: 2_200 - noise,
+            shared_ns: 2_200 - noise,
         };
         let tx = |slices: &[u64], settle_ns| TxSteps { slices_ns: slices.to_vec(), settle_ns };
         let steps =

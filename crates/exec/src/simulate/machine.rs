@@ -6,6 +6,7 @@ use crate::mv_memory::MvMemory;
 use crate::parallel::{Attempt, time_dispatch};
 use crate::parent::Parent;
 use crate::pool::Pool;
+use crate::recycled::Recycled;
 use crate::speculate::{Shared, Source, SpeculativeDb};
 use crate::sync::{Condvar, Mutex};
 use crate::vm::{CodeCache, Vm, block_env, cfg_env};
@@ -189,14 +190,15 @@ fn time_vm(clock: fn() -> u64) -> u64 {
     let parent = Parent { view: &state, codes: &codes };
     let shared = Shared::new(parent, &input, Source::Memory(MvMemory::new()));
     let (cfg, env) = (cfg_env(&rules), block_env(&block, &rules));
+    let recycled = Recycled::default();
     let times = (0..ROUNDS)
         .map(|_| {
             let began = clock();
             let db = SpeculativeDb::new(&shared, Gate::<'static, Attempt>::Direct);
-            let mut vm = Vm::new(db, cfg.clone(), env.clone());
+            let mut vm = Vm::new(db, cfg.clone(), env.clone(), recycled.room());
             vm.db().begin(TxIndex(0), Default::default(), 0, std::iter::empty());
             let ended = clock();
-            drop(std::hint::black_box(vm));
+            recycled.keep_room(std::hint::black_box(vm).into_parts().1);
             ended.saturating_sub(began)
         })
         .collect();

@@ -24,6 +24,8 @@ pub(super) struct Shell<D: VmDb> {
     pub(super) evm: Inner<D>,
     /// The fee of the last transaction, when it is kept apart.
     pub(super) fee: U256,
+    /// The most frames that were in use at a time.
+    pub(super) deepest: usize,
 }
 
 impl<D: VmDb> EvmTr for Shell<D> {
@@ -52,6 +54,7 @@ impl<D: VmDb> EvmTr for Shell<D> {
         if D::OBSERVES {
             observe::frame(&mut self.evm.ctx, &input.frame_input)?;
         }
+        self.deepest = self.deepest.max(input.depth + 1);
         match collision::with_storage(&mut self.evm.ctx, &input)? {
             None => self.evm.frame_init(input),
             Some(address) => self.collide(address, input),

@@ -138,6 +138,10 @@ impl<V: StateView> StateView for PendingView<V> {
         Poll::Pending
     }
 
+    fn is_ready(&self, ticket: Ticket) -> bool {
+        lock(&self.pending).done.contains(&ticket)
+    }
+
     fn may_pend(&self) -> bool {
         self.says_so
     }

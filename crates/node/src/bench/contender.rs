@@ -1,5 +1,6 @@
 //! Who runs: the plain loop, or an engine with a number of workers.
 
+use super::machine;
 use crate::clock;
 use crate::difference::{Difference, first_difference};
 use alloy_consensus::proofs::calculate_receipt_root;
@@ -9,7 +10,9 @@ use motet_exec::{BlockExecutor, BlockInput, Engine, ExecutorConfig, Report, STAC
 use motet_types::{BlockOutcome, BlockRecord, StateView};
 use std::hint::black_box;
 use std::panic::resume_unwind;
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{PoisonError, RwLock};
+use std::thread::Builder;
 use std::time::Duration;
 
 /// Somebody who executes blocks.
@@ -35,6 +38,8 @@ pub(super) struct Timed {
     pub(super) report: Option<Report>,
     /// How the outcome differs from the sequential one.
     pub(super) difference: Option<Difference>,
+    /// The longest that a thread which is gone by now had waited for a processor.
+    pub(super) waited: Duration,
 }
 
 /// What is given to everybody who executes a block.
@@ -112,41 +117,56 @@ impl Contender {
             input = input.with_record(&record);
         }
         let result = self.executor.execute(engine, &input, given.state, None);
-        let root = result.as_ref().ok().map(|execution| execution.outcome.receipts_root());
-        black_box(root);
+        black_box(&result);
         let wall = Duration::from_nanos(clock::now_ns().saturating_sub(started));
         let cpu = clock::cpu_time().saturating_sub(cpu);
         let (difference, report) = match result {
             Ok(execution) => (first_difference(given.reference, &execution.outcome), Some(execution.report)),
             Err(error) => (Some(error_difference(&error.to_string())), None),
         };
-        Timed { wall, cpu, report, difference }
+        Timed { wall, cpu, report, difference, waited: Duration::ZERO }
     }
 }
 
 /// `count` plain loops on threads of their own, from when all are ready to when all are done.
 fn plain_loops<V: StateView>(given: &Given<'_, V>, count: usize) -> Timed {
-    let ready = Barrier::new(count);
+    // Whoever is there waits for the gate to open; should a thread be refused, the others find it shut for good.
+    let (gate, ready) = (RwLock::new(false), AtomicUsize::new(0));
     let run = || {
-        ready.wait();
-        let started = clock::now_ns();
-        let timed = plain_loop(given);
-        (started, clock::now_ns(), timed)
+        ready.fetch_add(1, Ordering::SeqCst);
+        let open = *gate.read().unwrap_or_else(PoisonError::into_inner);
+        open.then(|| {
+            let (waited, started) = (machine::thread_waited(), clock::now_ns());
+            let timed = plain_loop(given);
+            let ended = clock::now_ns();
+            (started, ended, machine::thread_waited().saturating_sub(waited), timed)
+        })
     };
-    let cpu = clock::cpu_time();
-    let all: Vec<(u64, u64, Timed)> = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..count).map(|_| scope.spawn(run)).collect();
+    let mut cpu = clock::cpu_time();
+    let all: Option<Vec<(u64, u64, Duration, Timed)>> = std::thread::scope(|scope| {
+        let mut open = gate.write().unwrap_or_else(PoisonError::into_inner);
+        let others: Vec<_> = (1..count).map_while(|_| Builder::new().spawn_scoped(scope, run).ok()).collect();
+        *open = others.len() + 1 == count;
+        while ready.load(Ordering::SeqCst) < others.len() {
+            std::thread::yield_now();
+        }
+        cpu = clock::cpu_time();
+        drop(open);
         let mut all = vec![run()];
         all.extend(others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic))));
-        all
+        all.into_iter().collect()
     });
+    let all = all.unwrap_or_default();
     let started = all.iter().map(|run| run.0).min().unwrap_or_default();
     let ended = all.iter().map(|run| run.1).max().unwrap_or_default();
+    let waited = all.iter().map(|run| run.2).max().unwrap_or_default();
+    let refused = all.is_empty().then(|| error_difference("the system gave too few threads"));
     Timed {
         wall: Duration::from_nanos(ended.saturating_sub(started)),
         cpu: clock::cpu_time().saturating_sub(cpu),
         report: None,
-        difference: all.into_iter().find_map(|run| run.2.difference),
+        difference: refused.or(all.into_iter().find_map(|run| run.3.difference)),
+        waited,
     }
 }
 
@@ -165,7 +185,7 @@ fn plain_loop<V: StateView>(given: &Given<'_, V>) -> Timed {
         }
         Err(error) => Some(error_difference(&error.to_string())),
     };
-    Timed { wall, cpu, report: None, difference }
+    Timed { wall, cpu, report: None, difference, waited: Duration::ZERO }
 }
 
 fn error_difference(found: &str) -> Difference {

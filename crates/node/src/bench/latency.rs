@@ -2,6 +2,7 @@
 
 use super::contender::Contender;
 use super::prepared::{Fault, Prepared};
+use super::report::LARGE_GAS;
 use super::slow_state::{Alarm, SlowState, Slowness};
 use crate::clock;
 use crate::replay::table::{Cell, mgas, plain, write_columns};
@@ -52,14 +53,18 @@ pub(super) struct Row {
     sequential_us: f64,
     optimistic_us: f64,
     listed_us: f64,
-    /// What no schedule without prediction can beat: the largest of CPU time over the workers, reads over the queue,
-    /// and the longest chain.
+    /// An estimate of what no schedule without prediction can beat: the largest of the sequential engine's CPU time over
+    /// the workers, reads over the queue, and the longest chain.
     bound_us: f64,
-    /// Suspensions of the median optimistic run.
+    /// Suspensions of the last optimistic run.
     suspensions: u64,
 }
 
 impl Row {
+    fn is_large(&self) -> bool {
+        self.gas >= LARGE_GAS && self.txs > 1
+    }
+
     fn ratios(&self) -> [f64; 3] {
         [self.optimistic_us, self.listed_us, self.bound_us].map(|time| self.sequential_us / time)
     }
@@ -68,15 +73,17 @@ impl Row {
 /// Counts cold reads between commits.
 struct Chains<'a, F> {
     read: &'a F,
-    before: u64,
+    /// `None` until the first transaction is in: its reads cannot be told from those of the system calls before it.
+    before: Option<u64>,
     longest: u64,
 }
 
 impl<F: Fn() -> u64 + Sync> CommitSink for Chains<'_, F> {
     fn committed(&mut self, _: TxIndex, _: Option<&StateDiff>) -> Option<B256> {
         let now = (self.read)();
-        self.longest = self.longest.max(now - self.before);
-        self.before = now;
+        if let Some(before) = self.before.replace(now) {
+            self.longest = self.longest.max(now - before);
+        }
         None
     }
 }
@@ -110,7 +117,7 @@ pub(super) fn measure(
             let instant = Slowness { latency: Duration::ZERO, ..*slowness };
             let counted = SlowState::new(&block.state, instant, false, &alarm, clock::now_ns);
             let read = || counted.cold_reads();
-            let mut chains = Chains { read: &read, before: 0, longest: 0 };
+            let mut chains = Chains { read: &read, before: None, longest: 0 };
             in_order.forget();
             let began = clock::cpu_time();
             // It has just been executed over the same state.
@@ -126,12 +133,17 @@ pub(super) fn measure(
                     if let Some(difference) = timed.difference {
                         let text = format!("{}: {}: {difference}", block.source.display(), contender.name);
                         faults.push(Fault { verdict: Verdict::Different, text });
+                        continue;
                     }
                     if at == 1 {
                         suspensions = timed.report.map_or(0, |report| report.suspensions);
                     }
                     samples[at].push(timed.wall);
                 }
+            }
+            if samples.iter().any(Vec::is_empty) {
+                // A ratio without one of them would look better than it is.
+                continue;
             }
             let [sequential_us, optimistic_us, listed_us] = samples.map(median_us);
             let latency_us = slowness.latency.as_secs_f64() * 1e6;
@@ -205,14 +217,19 @@ pub(super) fn write(report: &LatencyReport, out: &mut impl Write, style: Style) 
     kinds.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
     kinds.dedup();
     writeln!(out)?;
-    for (latency, depth) in kinds {
-        let of_kind = || report.rows.iter().filter(|row| (row.latency_us, row.queue_depth) == (latency, depth));
-        let sum = |time: fn(&Row) -> f64| of_kind().map(time).sum::<f64>();
+    for ((latency, depth), only_large) in kinds.iter().flat_map(|kind| [(*kind, false), (*kind, true)]) {
+        let group = if only_large { ">= 4 Mgas, more than one transaction" } else { "all" };
+        let rows: Vec<&Row> = report.rows.iter().filter(|row| row.is_large() || !only_large).collect();
+        let of_kind = || rows.iter().filter(|row| (row.latency_us, row.queue_depth) == (latency, depth));
+        if of_kind().count() == 0 {
+            continue;
+        }
+        let sum = |time: fn(&Row) -> f64| of_kind().map(|row| time(row)).sum::<f64>();
         let sequential = sum(|row| row.sequential_us);
         writeln!(
             out,
             "{latency:.0} us, queue {depth}, {} in flight, {} workers: total time of sequential over optimistic {:.1}x, listed {:.1}x, \
-             bound without prediction {:.1}x ({} blocks)",
+             bound without prediction {:.1}x ({} blocks: {group})",
             report.in_flight,
             report.workers,
             sequential / sum(|row| row.optimistic_us),

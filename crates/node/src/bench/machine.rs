@@ -14,6 +14,13 @@ pub(crate) fn waited() -> Duration {
     Duration::from_nanos(nanos.sum())
 }
 
+/// Time that this thread has spent ready to run and not running. Linux; zero elsewhere.
+pub(super) fn thread_waited() -> Duration {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = text.split_whitespace().nth(1).and_then(|nanos| nanos.parse().ok());
+    Duration::from_nanos(nanos.unwrap_or_default())
+}
+
 /// Forgets the peak of resident memory, so that [`peak_bytes`] is that of what follows. Linux only.
 pub(super) fn forget_peak() {
     // Where the system refuses, peaks are those of the process so far.

@@ -6,7 +6,30 @@ use super::prepared::{Fault, Prepared};
 use crate::verdict::Verdict;
 use motet_exec::{Engine, Report};
 use motet_types::Fork;
+use motet_workload::block_file::ReplayBlock;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
+use std::path::Path;
 use std::time::Duration;
+
+/// What a block is called among others.
+fn name(block: &ReplayBlock, blocks: &[Prepared]) -> String {
+    let number = block.number();
+    let alone = blocks.iter().filter(|other| other.block.number() == number).count() < 2;
+    match block.source.parent().and_then(Path::file_name) {
+        Some(folder) if !alone => format!("{}/{number}", folder.display()),
+        _ => number.to_string(),
+    }
+}
+
+/// Everybody once, in an order that follows from the pass and the block. Who runs after whom matters: a run on many
+/// threads leaves other caches and another heap to the next than one on a single thread.
+fn shuffled(count: usize, pass: u32, block: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    order.shuffle(&mut SmallRng::seed_from_u64(u64::from(pass) << 32 | block as u64));
+    order
+}
 
 /// A run is repeated at most this often.
 const REPEATS_MAX: u32 = 5;
@@ -28,6 +51,8 @@ pub(super) struct Measurement {
 #[derive(Debug)]
 pub(super) struct Measured {
     pub(super) block: u64,
+    /// The number; where several blocks have it, behind the name of the file's folder.
+    pub(super) name: String,
     pub(super) file: String,
     pub(super) fork: Fork,
     pub(super) txs: usize,
@@ -65,6 +90,7 @@ impl Measurement {
             .iter()
             .map(|Prepared { block, reference, .. }| Measured {
                 block: block.number(),
+                name: name(block, blocks),
                 file: block.source.display().to_string(),
                 fork: block.fork,
                 txs: block.block.tx_count(),
@@ -73,20 +99,13 @@ impl Measurement {
                 peaks: vec![None; self.contenders.len()],
             })
             .collect();
-        let mut order: Vec<usize> = (0..self.contenders.len()).collect();
         for pass in 1..=self.runs {
             self.contenders.iter_mut().for_each(Contender::forget);
-            // Who runs after whom changes: a run on many threads leaves caches and heap to the next.
-            if pass % 2 == 0 {
-                order.reverse();
-            } else {
-                order.rotate_left(1);
-            }
             for (at, prepared) in blocks.iter().enumerate() {
                 let block = &prepared.block;
                 progress(pass, block.number());
                 let given = prepared.given(&block.state);
-                for contender in &order {
+                for contender in &shuffled(self.contenders.len(), pass, at) {
                     if pass == 1 {
                         machine::forget_peak();
                     }
@@ -120,7 +139,7 @@ impl Measurement {
         for _ in 0..REPEATS_MAX {
             let before = machine::waited();
             let timed = self.contenders[contender].run(given);
-            let waited = machine::waited().saturating_sub(before);
+            let waited = machine::waited().saturating_sub(before).max(timed.waited);
             if waited <= WAIT_FORGIVEN.max(timed.wall / 20) || timed.difference.is_some() {
                 return timed;
             }

@@ -77,8 +77,8 @@ fn plot(blocks: &[Block], contender: usize, colour: &str, out: &mut String) {
              fill=\"{colour}\"><title>block {}, {}, {} transactions, {:.2} Mgas: {:.1} us, {:.2} times as fast as lean, spread \
              {:.0} %, path {}, executions {}, aborts {}, suspensions {}</title></rect><text x=\"{:.1}\" y=\"{}\">{:.2}</text>",
             y + 9,
-            block.block,
-            block.block,
+            block.name,
+            block.name,
             block.fork,
             block.txs,
             block.gas as f64 / 1e6,

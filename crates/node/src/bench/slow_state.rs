@@ -107,6 +107,10 @@ impl<V: StateView> StateView for SlowState<'_, V> {
         Poll::Pending
     }
 
+    fn is_ready(&self, ticket: Ticket) -> bool {
+        (self.clock)() >= ticket.0
+    }
+
     fn prefetch(&self, locations: &[Location]) {
         for location in locations {
             self.near_at(*location);

@@ -15,7 +15,7 @@ pub(super) fn write(report: &Report, out: &mut impl Write, style: Style) -> io::
         .iter()
         .map(|block| {
             let mut row = vec![
-                plain(block.block),
+                plain(&block.name),
                 plain(block.txs),
                 plain(format_args!("{:.2}", mgas(block.gas))),
                 plain(format_args!("{:.0}", block.results[0].wall_us)),
@@ -29,8 +29,8 @@ pub(super) fn write(report: &Report, out: &mut impl Write, style: Style) -> io::
         })
         .collect();
     write_columns(out, style, &heads, &rows)?;
-    const HEADS: [&str; 9] =
-        ["total", "total time", "geo-mean", "least", "in block", "slower", "cpu", "worst/seq", "cpu/seq"];
+    const HEADS: [&str; 10] =
+        ["total", "total time", "geo-mean", "least", "in block", "slower", "cpu", "worst/seq", "in block", "cpu/seq"];
     let mut group = "";
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     for summary in &report.summaries {
@@ -47,10 +47,11 @@ pub(super) fn write(report: &Report, out: &mut impl Write, style: Style) -> io::
             plain(format_args!("{:.2}", summary.total_ratio)),
             plain(format_args!("{:.2}", summary.geo_mean)),
             plain(format_args!("{:.2}", summary.least_ratio)),
-            plain(summary.least_block),
+            plain(&summary.least_block),
             plain(summary.slower),
             plain(format_args!("{:.2}", summary.cpu_ratio)),
             plain(format_args!("{:.2}", summary.worst_against_sequential)),
+            plain(&summary.worst_block),
             plain(format_args!("{:.2}", summary.worst_cpu_against_sequential)),
         ]);
     }

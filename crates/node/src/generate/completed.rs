@@ -88,7 +88,7 @@ impl Completer {
 /// Fields that the fork's headers do not have stay away.
 fn fill_header(header: &mut Header, outcome: &BlockOutcome, state_root: B256) {
     header.state_root = state_root;
-    header.receipts_root = outcome.receipts_root();
+    header.receipts_root = outcome.receipts_root;
     header.logs_bloom = outcome.logs_bloom;
     header.gas_used = outcome.gas.header;
     header.blob_gas_used = header.blob_gas_used.map(|_| outcome.gas.blob);

@@ -9,6 +9,9 @@ use motet_exec::{
 };
 use motet_types::{BlockOutcome, Fork, Location};
 use motet_workload::block_file::{BlockSchema, ReplayBlock};
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -172,10 +175,8 @@ impl Bench {
             if round == self.repeat {
                 // The schedule that is kept is that of the last column.
                 series.sort_by_key(|series| series.place);
-            } else if round % 2 == 0 {
-                series.reverse();
-            } else if round > 1 {
-                series.rotate_left(1);
+            } else {
+                series.shuffle(&mut SmallRng::seed_from_u64(u64::from(round)));
             }
             for series in series.iter_mut().filter(|series| series.difference.is_none()) {
                 let own_list = block.block.access_list.is_some() && block.rules.is_active(Fork::Amsterdam);

@@ -28,7 +28,6 @@ pub(super) struct Report {
     pub(super) machine_ns: BTreeMap<&'static str, u64>,
     /// By engine: how much longer a block takes on one thread while another one executes it too.
     pub(super) at_once: BTreeMap<&'static str, f64>,
-    pub(super) closing_shared: f64,
     pub(super) schedules: u32,
     pub(super) workers: Vec<usize>,
     #[serde(skip)]
@@ -67,7 +66,7 @@ struct Costs {
     committing_us: f64,
     committing_relayed_us: f64,
     closing_us: f64,
-    root_us: f64,
+    closing_shared_us: f64,
     validation_ns: f64,
 }
 
@@ -163,7 +162,6 @@ impl Report {
             disturbed: measurement.disturbed,
             machine_ns: named(machine_costs),
             at_once: sums.into_iter().map(|(engine, sum)| (engine, ratio(sum))).collect(),
-            closing_shared: args.closing_shared,
             schedules: args.schedules,
             workers: args.workers.as_slice().to_vec(),
             contenders: contenders.to_vec(),
@@ -201,7 +199,7 @@ impl Report {
         let varied = (0..self.schedules)
             .map(|schedule| costs.iter().map(|(engine, costs)| (*engine, costs.varied(schedule))).collect())
             .collect();
-        let trial = Trial { prepared, machine, costs: varied, closing_shared: self.closing_shared };
+        let trial = Trial { prepared, machine, costs: varied };
         for contender in &self.contenders {
             for workers in &self.workers {
                 match trial.run(contender, *workers, 1.0) {
@@ -289,7 +287,7 @@ impl Costs {
             committing_us: micros(costs.txs.iter().map(|tx| tx.commit_ns).sum()),
             committing_relayed_us: micros(costs.relayed.iter().map(|tx| tx.commit_ns).sum()),
             closing_us: micros(costs.closing_ns),
-            root_us: micros(costs.root_ns),
+            closing_shared_us: micros(costs.shared_ns),
             validation_ns: (costs.validation_ns * 10.0).round() / 10.0,
         }
     }

@@ -41,13 +41,8 @@ pub(super) fn write(report: &Report, out: &mut impl Write, style: Style) -> io::
     validation(report, out, style)?;
     writeln!(
         out,
-        "\nMedians of {} runs and of {} schedules; {} runs were repeated because they had waited for a processor, {} waited each time. {:.0} % of closing \
-         and receipts root are shared among workers. Not modelled: caches, memory bandwidth, NUMA.",
-        report.runs,
-        report.schedules,
-        report.repeated,
-        report.disturbed,
-        report.closing_shared * 100.0
+        "\nMedians of {} runs and of {} schedules; {} runs were repeated because they had waited for a processor, {} waited each time. Not modelled: caches, memory bandwidth, NUMA.",
+        report.runs, report.schedules, report.repeated, report.disturbed
     )
 }
 

@@ -16,7 +16,6 @@ pub(super) struct Trial<'a> {
     pub(super) machine: &'a MachineCosts,
     /// By schedule, by engine.
     pub(super) costs: Vec<BTreeMap<Engine, BlockCosts>>,
-    pub(super) closing_shared: f64,
 }
 
 impl Trial<'_> {
@@ -50,14 +49,8 @@ impl Trial<'_> {
         if contender.engine == Engine::Listed {
             input = input.with_record(&reference.record);
         }
-        let setting = Setting {
-            workers,
-            suspension: contender.suspension,
-            block: costs,
-            machine: self.machine,
-            slow_at_once,
-            closing_shared: self.closing_shared,
-        };
+        let setting =
+            Setting { workers, suspension: contender.suspension, block: costs, machine: self.machine, slow_at_once };
         let simulation = simulate(contender.engine, &input, &block.state, &setting)
             .map_err(|error: SimulateError| fault(Verdict::Different, error.to_string()))?;
         match first_difference(reference, &simulation.execution.outcome) {
