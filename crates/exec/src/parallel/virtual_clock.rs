@@ -15,6 +15,7 @@
 mod batch;
 mod crew;
 mod dispatch;
+mod finale;
 
 pub(crate) use dispatch::time_dispatch;
 
@@ -173,7 +174,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         }
         assert_eq!(books.left.len(), workers, "no worker can go on and the block is not over");
         self.close();
-        let mut timeline = ended(&setting, &books.left);
+        let mut timeline = finale::ended(&setting, &books.left);
         timeline.busy_ns =
             crew.busy_ns() + setting.block.opening_ns + setting.block.closing_ns + setting.block.shared_ns;
         timeline.steps = books.steps;
@@ -371,21 +372,4 @@ impl Books<'_> {
     fn real_now(&self) -> u64 {
         self.clock.stopwatch.map_or(0, |clock| clock())
     }
-}
-
-/// The end of the block: whoever is told first closes it, and the call returns when all others have left too.
-fn ended(setting: &Setting<'_>, left: &[(u64, usize, Path)]) -> Timeline {
-    let Some((first_ns, _, first)) = left.iter().min_by_key(|(at_ns, worker, _)| (*at_ns, *worker)) else {
-        return Timeline::default();
-    };
-    let closing_ns = setting.closing_ns();
-    let (mut end_ns, mut path, mut waited_ns) = (first_ns + closing_ns, *first, closing_ns);
-    for (left_ns, worker, its) in left {
-        let join_ns = if *worker == 0 { 0 } else { setting.machine.join_ns };
-        if left_ns + join_ns > end_ns {
-            (end_ns, path, waited_ns) = (left_ns + join_ns, *its, join_ns);
-        }
-    }
-    path.add(Work::Closing, waited_ns);
-    Timeline { end_ns, path, ..Timeline::default() }
 }
