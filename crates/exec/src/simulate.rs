@@ -159,12 +159,3 @@ impl BlockExecutor {
         Self::rehearsing(config, 2, Rehearsal::Relay)
     }
 }
-
-impl Setting<'_> {
-    /// What closing takes, of which all workers share some.
-    pub(crate) fn closing_ns(&self) -> u64 {
-        let slow = if self.workers > 1 { self.slow_at_once } else { 1.0 };
-        let shared_ns = self.block.shared_ns as f64 * slow / self.workers.max(1) as f64;
-        self.block.closing_ns + shared_ns.round() as u64
-    }
-}

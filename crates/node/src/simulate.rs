@@ -12,6 +12,7 @@ mod measure;
 mod page;
 mod report;
 mod table;
+mod trial;
 
 use crate::bench::prepared::{Fault, Prepared};
 use crate::bench::{progress, shown, write_file, write_json};

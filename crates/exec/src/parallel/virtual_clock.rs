@@ -12,8 +12,10 @@
 //!   +--commit--> Committing, one transaction after the other --> Asking
 //! ```
 
+mod batch;
 mod crew;
 mod dispatch;
+mod finale;
 
 pub(crate) use dispatch::time_dispatch;
 
@@ -23,13 +25,12 @@ use crate::fiber::{Fiber, In, Out, STACK_BYTES};
 use crate::report::Ran;
 use crate::scheduler::{Event, Task};
 use crate::simulate::{BlockCosts, MachineCosts, Path, Setting, Steps, TxSteps, Work};
-use crate::speculate::{Source, Wait};
+use crate::speculate::Wait;
 use crate::sync::{Mutex, Ordering};
-use crate::validate::validate;
+use batch::{Batch, Entered};
 use crew::{Crew, Wake};
 use motet_types::{Incarnation, StateView, TxIndex};
 use std::cell::Cell as Held;
-use std::ops::Range;
 use std::task::Waker;
 
 thread_local! {
@@ -137,17 +138,6 @@ struct Running<'a> {
     extra_ns: u64,
 }
 
-/// Transactions that one worker commits, one after the other.
-struct Batch {
-    range: Range<u32>,
-    next: u32,
-    in_order: bool,
-    gas: u64,
-    wasted_gas: u64,
-    redone: u32,
-    suspects: Vec<TxIndex>,
-}
-
 /// What the simulation keeps beside the workers.
 struct Books<'a> {
     clock: &'a VirtualClock,
@@ -184,7 +174,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         }
         assert_eq!(books.left.len(), workers, "no worker can go on and the block is not over");
         self.close();
-        let mut timeline = ended(&setting, &books.left);
+        let mut timeline = finale::ended(&setting, &books.left);
         timeline.busy_ns =
             crew.busy_ns() + setting.block.opening_ns + setting.block.closing_ns + setting.block.shared_ns;
         timeline.steps = books.steps;
@@ -221,15 +211,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                         self.run_virtually(at, running, crew, books);
                     }
                     Task::Commit { range, in_order } => {
-                        let batch = Batch {
-                            next: range.start,
-                            range,
-                            in_order,
-                            gas: 0,
-                            wasted_gas: 0,
-                            redone: 0,
-                            suspects: Vec::new(),
-                        };
+                        let batch = Batch::new(range, in_order);
                         self.commit_virtually(at, batch, crew, books);
                     }
                     Task::Wait | Task::Done => unreachable!("it was told at the desk"),
@@ -377,83 +359,6 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         }
         crew.hands[at].doing = Doing::Settling { tx, incarnation, attempt };
     }
-
-    /// Begins to enter a batch's next transaction into the ledger.
-    fn commit_virtually(&self, at: usize, batch: Batch, crew: &mut Crew<'a>, books: &mut Books<'_>) {
-        let tx = TxIndex(batch.next);
-        let block = &books.clock.block;
-        let costs = block.tx(tx.pos(), books.workers);
-        let (work, ns) = match self.forecast(tx, batch.in_order, books) {
-            Forecast::Holds { by } if by == at => (Work::Committing, block.txs[tx.pos()].commit_ns),
-            Forecast::Holds { .. } => (Work::Committing, costs.commit_ns),
-            Forecast::InOrder => (Work::Redoing, costs.in_order_ns),
-            Forecast::Conflict { compared } => {
-                let validation_ns = (compared as f64 * books.clock.block.validation_ns).round() as u64;
-                (Work::Redoing, validation_ns + costs.in_order_ns)
-            }
-        };
-        crew.hands[at].doing = Doing::Committing(batch);
-        crew.work(at, work, (work == Work::Redoing).then_some(tx), ns);
-    }
-
-    /// What the commit of a transaction will find. Validation sets balances right as it goes: here it does so on a copy.
-    fn forecast(&self, tx: TxIndex, in_order: bool, books: &mut Books<'_>) -> Forecast {
-        let mut held = self.order.lock();
-        let cell = self.cells[tx.pos()].lock();
-        let (Some(order), Some(ahead)) = (held.as_mut(), cell.outcome.as_ref().filter(|_| !in_order)) else {
-            return Forecast::InOrder;
-        };
-        if matches!(self.shared.source, Source::List(_)) {
-            return Forecast::Holds { by: ahead.worker };
-        }
-        let mut state = ahead.executed.state.clone();
-        let compared = state.len() as u64 + state.values().map(|account| account.storage.len() as u64).sum::<u64>();
-        let began = books.real_now();
-        let verdict = validate(order.db(), &self.terms(tx), &ahead.observations, &mut state);
-        books.steps.validating_ns += books.real_now().saturating_sub(began);
-        books.steps.validated += compared;
-        match verdict {
-            Ok(Ok(())) => Forecast::Holds { by: ahead.worker },
-            // A read that fails now fails the commit too, which ends the block.
-            Ok(Err(_)) | Err(_) => Forecast::Conflict { compared },
-        }
-    }
-}
-
-enum Forecast {
-    Holds {
-        /// Who executed it.
-        by: usize,
-    },
-    InOrder,
-    Conflict {
-        /// Accounts and slots that may have been compared.
-        compared: u64,
-    },
-}
-
-enum Entered {
-    More(Batch),
-    All(Event),
-    Halted,
-}
-
-impl Batch {
-    /// Adds what the commit of one transaction reported. Production reports once for all.
-    fn entered(mut self, event: Event) -> Entered {
-        let Event::Committed { range, gas, wasted_gas, redone, suspects } = event else { return Entered::Halted };
-        self.gas += gas;
-        self.wasted_gas += wasted_gas;
-        self.redone += redone;
-        self.suspects.extend(suspects);
-        self.next = range.end;
-        if self.next < self.range.end {
-            return Entered::More(self);
-        }
-        let Self { range, gas, wasted_gas, redone, mut suspects, .. } = self;
-        suspects.retain(|tx| tx.0 >= range.end);
-        Entered::All(Event::Committed { range, gas, wasted_gas, redone, suspects })
-    }
 }
 
 impl Books<'_> {
@@ -467,21 +372,4 @@ impl Books<'_> {
     fn real_now(&self) -> u64 {
         self.clock.stopwatch.map_or(0, |clock| clock())
     }
-}
-
-/// The end of the block: whoever is told first closes it, and the call returns when all others have left too.
-fn ended(setting: &Setting<'_>, left: &[(u64, usize, Path)]) -> Timeline {
-    let Some((first_ns, _, first)) = left.iter().min_by_key(|(at_ns, worker, _)| (*at_ns, *worker)) else {
-        return Timeline::default();
-    };
-    let closing_ns = setting.closing_ns();
-    let (mut end_ns, mut path, mut waited_ns) = (first_ns + closing_ns, *first, closing_ns);
-    for (left_ns, worker, its) in left {
-        let join_ns = if *worker == 0 { 0 } else { setting.machine.join_ns };
-        if left_ns + join_ns > end_ns {
-            (end_ns, path, waited_ns) = (left_ns + join_ns, *its, join_ns);
-        }
-    }
-    path.add(Work::Closing, waited_ns);
-    Timeline { end_ns, path, ..Timeline::default() }
 }

@@ -125,7 +125,7 @@ impl BlockCosts {
         })
     }
 
-    /// The same costs, each transaction's up to [`SPREAD_PERCENT`] off, in a way that `schedule` decides. Zero leaves them as they
+    /// The same costs, each transaction's up to 5 % off, in a way that `schedule` decides. Zero leaves them as they
     /// are.
     ///
     /// Who meets whom hangs on little: no real run of a block is like another. Several schedules show how much hangs on it.

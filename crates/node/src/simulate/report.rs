@@ -1,15 +1,13 @@
 //! Simulated times, speed-ups and their summaries. Schema `motet-simulate/1`.
 
-use super::contender::{Contender, oracle};
+use super::contender::Contender;
 use super::measure::{Measured, Measurement, median};
+use super::trial::Trial;
 use super::{Foresight, SimulateArgs};
 use crate::bench::machine;
 use crate::bench::prepared::{Fault, Prepared};
 use crate::bench::report::LARGE_GAS;
-use crate::difference::first_difference;
-use crate::replay::bench::input_of;
-use crate::verdict::Verdict;
-use motet_exec::simulate::{BlockCosts, MachineCosts, Path, Setting, SimulateError, Simulation, Work, simulate};
+use motet_exec::simulate::{BlockCosts, MachineCosts, Path, Simulation, Work};
 use motet_exec::{Engine, Suspension};
 use motet_types::Fork;
 use serde::Serialize;
@@ -273,56 +271,6 @@ impl Report {
 impl Validation {
     pub(super) fn is_near(&self) -> bool {
         (self.ratio - 1.0).abs() <= TOLERANCE
-    }
-}
-
-/// All that a simulation of one block needs.
-struct Trial<'a> {
-    prepared: &'a Prepared,
-    machine: &'a MachineCosts,
-    /// By schedule, by engine.
-    costs: Vec<BTreeMap<Engine, BlockCosts>>,
-}
-
-impl Trial<'_> {
-    /// Simulates every schedule, and gives the one of median time.
-    fn run(&self, contender: &Contender, workers: usize, slow_at_once: f64) -> Result<Simulation, Fault> {
-        let run = |costs| self.run_schedule(contender, workers, slow_at_once, costs);
-        let mut all = self.costs.iter().map(run).collect::<Result<Vec<Simulation>, Fault>>()?;
-        all.sort_by_key(|simulation| simulation.end_ns);
-        Ok(all.swap_remove((all.len() - 1) / 2))
-    }
-
-    /// Simulates, and compares the outcome with the sequential one.
-    fn run_schedule(
-        &self,
-        contender: &Contender,
-        workers: usize,
-        slow_at_once: f64,
-        costs: &BTreeMap<Engine, BlockCosts>,
-    ) -> Result<Simulation, Fault> {
-        let Prepared { block, reference, .. } = self.prepared;
-        let fault = |verdict, what: String| {
-            let text = format!("{}: {} with {workers} workers: {what}", block.source.display(), contender.name());
-            Fault { verdict, text }
-        };
-        let Some(costs) = costs.get(&contender.path()) else {
-            return Err(fault(Verdict::BadInput, "its costs were not measured".to_owned()));
-        };
-        let hints = (contender.foresight == Foresight::Oracle).then(|| oracle(reference));
-        let mut input = input_of(block);
-        input.hints = hints.as_ref();
-        if contender.engine == Engine::Listed {
-            input = input.with_record(&reference.record);
-        }
-        let setting =
-            Setting { workers, suspension: contender.suspension, block: costs, machine: self.machine, slow_at_once };
-        let simulation = simulate(contender.engine, &input, &block.state, &setting)
-            .map_err(|error: SimulateError| fault(Verdict::Different, error.to_string()))?;
-        match first_difference(reference, &simulation.execution.outcome) {
-            Some(difference) => Err(fault(Verdict::Different, difference.to_string())),
-            None => Ok(simulation),
-        }
     }
 }
 
