@@ -375,7 +375,7 @@ impl BlockExecutor {
             Some(list) => Source::List(list),
             None => Source::Memory(self.memories.lock().pop().unwrap_or_else(MvMemory::new)),
         };
-        let shared = Shared::new(parent, input, source, foresight.notebook());
+        let shared = Shared::new(parent, input, source, foresight.notebook(input));
         let sink = sink.map(|sink| sink as &mut dyn CommitSink);
         let mut order = InOrder::open_seen(input, parent, sink, |state| shared.opened(state))?;
         if let Some(list) = list

@@ -1,7 +1,7 @@
 //! What is thought about a block before it runs.
 
 use super::book::Book;
-use super::expression::{Call, Place};
+use super::expression::Call;
 use super::habit::{Habit, LESSONS_PER_BLOCK_MAX, Usual};
 use super::key::{CallKey, Selector, callee};
 use super::lesson::Want;
@@ -13,9 +13,10 @@ use motet_types::{Location, TxIndex};
 
 /// Transactions of a block that are studied.
 const LESSONS_MAX: usize = 64;
-/// Beyond a few, one transaction in so many is studied: studying one costs as much as executing a short one.
-const TXS_PER_LESSON: usize = 16;
-const LESSONS_ALWAYS: usize = 8;
+/// Gas of a block for each of them: to study one takes a few microseconds, in which a worker executes 20,000 gas.
+const GAS_PER_LESSON: u64 = 2_000_000;
+/// However small the block.
+const LESSONS_ALWAYS: usize = 4;
 /// Of those, how many whose recipient is called once and was never seen before.
 const STRANGERS_MAX: usize = 4;
 /// Gas from which on it pays to let a transaction wait for a predicted write: to run it twice must cost more than
@@ -203,6 +204,14 @@ impl Forecast {
         self.gas.iter().flatten().count()
     }
 
+    /// Gas of the block: what its header says, or what is known of its transactions.
+    fn block_gas(&self, input: &BlockInput<'_>) -> u64 {
+        match input.block.header().gas_used {
+            0 => self.gas.iter().map(|gas| gas.unwrap_or(UNKNOWN_GAS)).sum(),
+            used => used,
+        }
+    }
+
     /// Weights of the transactions, if they differ so much that the order of their starts matters.
     pub(crate) fn weights(&self, input: &BlockInput<'_>, workers: usize) -> Vec<u64> {
         if self.gas.iter().all(Option::is_none) {
@@ -217,9 +226,9 @@ impl Forecast {
     }
 
     /// Which transactions should be studied; empty: none.
-    pub(super) fn wants(&self, book: &mut Book) -> Vec<Want> {
+    pub(super) fn wants(&self, book: &mut Book, input: &BlockInput<'_>) -> Vec<Want> {
         let now = book.now;
-        let mut left = LESSONS_MAX.min(LESSONS_ALWAYS + self.group_of.len() / TXS_PER_LESSON);
+        let mut left = ((self.block_gas(input) / GAS_PER_LESSON) as usize).clamp(LESSONS_ALWAYS, LESSONS_MAX);
         let mut wants = Vec::new();
         let mut want = |tx: u32, what: Want| {
             if wants.is_empty() {
@@ -316,24 +325,24 @@ impl Forecast {
         }
     }
 
-    /// Tells the habit of `writer` that what it wrote at a location met a transaction above.
-    pub(super) fn credit(&self, book: &mut Book, input: &BlockInput<'_>, writer: TxIndex, at: &Location) {
-        let Some(group) = self.group(writer) else { return };
-        let Some(habit) = group.key.and_then(|key| book.habit(&key)) else { return };
+    /// Tells the habit of `writer` that what it wrote at a location met a transaction above, of another kind: calls
+    /// of one kind find that out themselves. Places in mappings are left out: to hash costs more than it tells.
+    pub(super) fn credit(
+        &self,
+        book: &mut Book,
+        input: &BlockInput<'_>,
+        writer: TxIndex,
+        reader: TxIndex,
+        at: &Location,
+    ) {
+        let (Some(group), Some(of_reader)) = (self.group(writer), self.group(reader)) else { return };
+        let Some(key) = group.key.filter(|key| of_reader.key.as_ref() != Some(key)) else { return };
+        let Some(habit) = book.habit(&key) else { return };
         let mut call = call(input, writer.0, group.recipient);
-        credit(habit, &mut call, at);
-    }
-}
-
-/// Notes the meeting at the place that explains it.
-fn credit(habit: &mut Habit, call: &mut Call<'_>, at: &Location) {
-    let here = |call: &mut Call<'_>, place: &Place| call.location(place).as_ref() == Some(at);
-    if let Some(usual) = habit
-        .usuals
-        .iter_mut()
-        .find(|usual| usual.place.slot.is_some() && usual.is_written() && here(call, &usual.place))
-    {
-        usual.credit();
+        let mut written = habit.usuals.iter_mut().filter(|usual| usual.is_written() && !usual.place.is_hashed());
+        if let Some(usual) = written.find(|usual| call.location(&usual.place).as_ref() == Some(at)) {
+            usual.credit();
+        }
     }
 }
 

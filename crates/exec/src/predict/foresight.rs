@@ -84,10 +84,10 @@ impl<'a> Foresight<'a> {
     }
 
     /// What is to be noted while the block runs.
-    pub(crate) fn notebook(&mut self) -> Notebook {
+    pub(crate) fn notebook(&mut self, input: &BlockInput<'_>) -> Notebook {
         let Some(predictor) = self.predictor else { return Notebook::default() };
         let began = (self.clock)();
-        let notebook = predictor.notebook(&self.forecast);
+        let notebook = predictor.notebook(&self.forecast, input);
         self.report.learn_ns += (self.clock)().saturating_sub(began);
         notebook
     }

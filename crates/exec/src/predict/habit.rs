@@ -13,9 +13,9 @@ pub(super) const LESSONS_PER_BLOCK_MAX: usize = 4;
 /// Blocks between lessons of a key that is foreseen well.
 const SAMPLE_BLOCKS: u64 = 16;
 /// Lessons after which a key that is foreseen badly is not worth one in every block.
-const PATIENCE_LESSONS: u32 = 32;
+const PATIENCE_LESSONS: u32 = 12;
 /// Blocks between lessons of such a key.
-const HOPELESS_BLOCKS: u64 = 4;
+const HOPELESS_BLOCKS: u64 = 8;
 /// Foreseen well this many times in a row: known.
 const STREAK: u8 = 3;
 /// Gas averages follow the last few blocks.
