@@ -80,11 +80,6 @@ impl Predictor {
         Forecast::new(&mut book, input, wait_gas_min)
     }
 
-    /// What is to be noted while a block runs.
-    pub(crate) fn notebook(&self, forecast: &Forecast, input: &BlockInput<'_>) -> Notebook {
-        Notebook::new(forecast.wants(&mut self.0.lock(), input))
-    }
-
     /// Locations that a block will probably touch.
     pub(crate) fn locations(&self, forecast: &Forecast, input: &BlockInput<'_>) -> Vec<Location> {
         forecast.locations(&mut self.0.lock(), input)
@@ -109,11 +104,12 @@ impl Predictor {
     /// Learns what the calls of a valid block used.
     pub(crate) fn learn_gas(&self, forecast: &Forecast, input: &BlockInput<'_>, outcome: &BlockOutcome) {
         let mut book = self.0.lock();
+        let now = book.now;
         let used = |tx: u32| outcome.receipts.get(tx as usize).map_or(0, |receipt| receipt.cumulative_gas_used());
-        forecast.each_key(&mut book, |habit, txs| {
+        forecast.each_gas_due(&mut book, |habit, txs| {
             for tx in sample(txs) {
                 let gas = used(*tx).saturating_sub(tx.checked_sub(1).map_or(0, used));
-                habit.learn_gas(gas, input.block.transactions()[*tx as usize].gas_limit());
+                habit.learn_gas(gas, input.block.transactions()[*tx as usize].gas_limit(), now);
             }
         });
     }

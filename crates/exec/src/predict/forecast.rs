@@ -44,6 +44,12 @@ struct Group {
     /// What its calls are foreseen by: the account's own habit where it has one, else the code's.
     key: Option<CallKey>,
     txs: Vec<u32>,
+    /// How many of them should be studied.
+    lessons: usize,
+    /// Whether what they use is to be learned.
+    is_gas_due: bool,
+    /// Whether they come by places where transactions meet.
+    is_contended: bool,
 }
 
 impl Group {
@@ -84,13 +90,21 @@ impl Forecast {
         this.sort_calls(book, input);
         this.gas = vec![None; input.block.tx_count()];
         let mut waiters = false;
-        for group in &this.groups {
-            let Some(habit) = group.key.and_then(|key| book.habit(&key)) else { continue };
-            let contended = habit.is_trusted() && habit.usuals.iter().any(Usual::is_contended);
+        let now = book.now;
+        for group in &mut this.groups {
+            let Some(habit) = group.key.and_then(|key| book.habit(&key)) else {
+                // Most of those that are called once and were never before are not called again soon.
+                group.lessons = group.txs.len().min(LESSONS_PER_BLOCK_MAX);
+                group.is_gas_due = group.code.is_some() || group.txs.len() > 1;
+                continue;
+            };
+            group.lessons = habit.lessons_due(now).min(group.txs.len());
+            group.is_gas_due = habit.is_gas_due(now);
+            group.is_contended = habit.is_trusted() && habit.is_contended();
             for tx in &group.txs {
                 let limit = input.block.transactions()[*tx as usize].gas_limit();
                 let gas = habit.gas(limit);
-                waiters |= contended && gas.is_some_and(|gas| gas >= wait_gas_min);
+                waiters |= group.is_contended && gas.is_some_and(|gas| gas >= wait_gas_min);
                 this.gas[*tx as usize] = gas;
             }
         }
@@ -117,7 +131,18 @@ impl Forecast {
                         let own = CallKey::of_account(recipient, selector);
                         let own = Some(own).filter(|own| book.has_habit(own));
                         let key = own.or_else(|| Some(CallKey::of_code(code?, selector)));
-                        self.groups.push(Group { recipient, selector, code, key, txs: Vec::new() });
+                        let txs = Vec::new();
+                        let (lessons, is_gas_due, is_contended) = (0, false, false);
+                        self.groups.push(Group {
+                            recipient,
+                            selector,
+                            code,
+                            key,
+                            txs,
+                            lessons,
+                            is_gas_due,
+                            is_contended,
+                        });
                         self.groups.len() as u32 - 1
                     };
                     *free.insert(group)
@@ -168,10 +193,8 @@ impl Forecast {
     /// calls only whose gas `pays` for it.
     fn meetings(&self, book: &mut Book, input: &BlockInput<'_>, pays: impl Fn(u64) -> bool) -> Vec<Meeting> {
         let mut meetings = Vec::new();
-        for group in &self.groups {
-            let Some(habit) = group.key.and_then(|key| book.habit(&key)).filter(|habit| habit.is_trusted()) else {
-                continue;
-            };
+        for group in self.groups.iter().filter(|group| group.is_contended) {
+            let Some(habit) = group.key.and_then(|key| book.habit(&key)) else { continue };
             let contended = |usual: &&Usual| usual.is_contended() && usual.is_expected();
             let usuals: Vec<&Usual> = habit.usuals.iter().filter(contended).collect();
             if usuals.is_empty() {
@@ -226,8 +249,7 @@ impl Forecast {
     }
 
     /// Which transactions should be studied; empty: none.
-    pub(super) fn wants(&self, book: &mut Book, input: &BlockInput<'_>) -> Vec<Want> {
-        let now = book.now;
+    pub(super) fn wants(&self, input: &BlockInput<'_>) -> Vec<Want> {
         let mut left = ((self.block_gas(input) / GAS_PER_LESSON) as usize).clamp(LESSONS_ALWAYS, LESSONS_MAX);
         let mut wants = Vec::new();
         let mut want = |tx: u32, what: Want| {
@@ -236,14 +258,12 @@ impl Forecast {
             }
             wants[tx as usize] = what;
         };
-        let mut by_size: Vec<&Group> = self.groups.iter().collect();
+        let teaches = |group: &&Group| group.lessons > 0 || group.code.is_none();
+        let mut by_size: Vec<&Group> = self.groups.iter().filter(teaches).collect();
         by_size.sort_by_key(|group| std::cmp::Reverse(group.txs.len()));
         let mut strangers = STRANGERS_MAX;
         for group in by_size {
-            let habit = group.key.and_then(|key| book.habit(&key));
-            let mut count = habit.map_or(LESSONS_PER_BLOCK_MAX, |habit| habit.wanted(now));
-            count = count.min(left).min(group.txs.len());
-            // Most of those that are called once and were never before are not called again soon.
+            let mut count = group.lessons.min(left);
             if group.code.is_none() && group.txs.len() == 1 && count == 1 {
                 count = usize::from(strangers > 0);
                 strangers = strangers.saturating_sub(1);
@@ -305,9 +325,9 @@ impl Forecast {
         self.group(tx)?.keys(book)
     }
 
-    /// Keys with their transactions, after the block.
-    pub(super) fn each_key(&self, book: &mut Book, mut show: impl FnMut(&mut Habit, &[u32])) {
-        for group in &self.groups {
+    /// Shows the habits whose gas is to be learned, with their transactions, after the block.
+    pub(super) fn each_gas_due(&self, book: &mut Book, mut show: impl FnMut(&mut Habit, &[u32])) {
+        for group in self.groups.iter().filter(|group| group.is_gas_due) {
             let Some((of_account, of_code)) = group.keys(book) else { continue };
             if book.has_habit(&of_account) {
                 book.with_habit(of_account, |habit| show(habit, &group.txs));
@@ -339,10 +359,7 @@ impl Forecast {
         let Some(key) = group.key.filter(|key| of_reader.key.as_ref() != Some(key)) else { return };
         let Some(habit) = book.habit(&key) else { return };
         let mut call = call(input, writer.0, group.recipient);
-        let mut written = habit.usuals.iter_mut().filter(|usual| usual.is_written() && !usual.place.is_hashed());
-        if let Some(usual) = written.find(|usual| call.location(&usual.place).as_ref() == Some(at)) {
-            usual.credit();
-        }
+        habit.credit(|place| call.location(place).as_ref() == Some(at));
     }
 }
 

@@ -85,9 +85,11 @@ impl<'a> Foresight<'a> {
 
     /// What is to be noted while the block runs.
     pub(crate) fn notebook(&mut self, input: &BlockInput<'_>) -> Notebook {
-        let Some(predictor) = self.predictor else { return Notebook::default() };
+        if self.predictor.is_none() {
+            return Notebook::default();
+        }
         let began = (self.clock)();
-        let notebook = predictor.notebook(&self.forecast, input);
+        let notebook = Notebook::new(self.forecast.wants(input));
         self.report.learn_ns += (self.clock)().saturating_sub(began);
         notebook
     }
