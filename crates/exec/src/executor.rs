@@ -399,7 +399,7 @@ impl BlockExecutor {
             Some(list) => Source::List(list),
             None => Source::Memory(self.recycled.memory()),
         };
-        let shared = Shared::new(parent, input, source, foresight.notebook());
+        let shared = Shared::new(parent, input, source, foresight.notebook(input));
         let sink = sink.map(|sink| sink as &mut dyn CommitSink);
         let mut order = InOrder::open_seen(input, parent, sink, self.recycled.room(), |state| shared.opened(state))?;
         if let Some(list) = list

@@ -36,6 +36,7 @@ pub use score::{Counted, PredictionScore};
 use crate::executor::BlockInput;
 use crate::sync::Mutex;
 use alloy_consensus::Transaction as _;
+use alloy_eip7928::{AccountChanges, StorageChange};
 use alloy_primitives::{Address, U256};
 use book::Book;
 use explain::Explainer;
@@ -79,11 +80,6 @@ impl Predictor {
         Forecast::new(&mut book, input, wait_gas_min)
     }
 
-    /// What is to be noted while a block runs.
-    pub(crate) fn notebook(&self, forecast: &Forecast) -> Notebook {
-        Notebook::new(forecast.wants(&mut self.0.lock()))
-    }
-
     /// Locations that a block will probably touch.
     pub(crate) fn locations(&self, forecast: &Forecast, input: &BlockInput<'_>) -> Vec<Location> {
         forecast.locations(&mut self.0.lock(), input)
@@ -108,11 +104,12 @@ impl Predictor {
     /// Learns what the calls of a valid block used.
     pub(crate) fn learn_gas(&self, forecast: &Forecast, input: &BlockInput<'_>, outcome: &BlockOutcome) {
         let mut book = self.0.lock();
+        let now = book.now;
         let used = |tx: u32| outcome.receipts.get(tx as usize).map_or(0, |receipt| receipt.cumulative_gas_used());
-        forecast.each_key(&mut book, |habit, txs| {
+        forecast.each_gas_due(&mut book, |habit, txs| {
             for tx in sample(txs) {
                 let gas = used(*tx).saturating_sub(tx.checked_sub(1).map_or(0, used));
-                habit.learn_gas(gas, input.block.transactions()[*tx as usize].gas_limit());
+                habit.learn_gas(gas, input.block.transactions()[*tx as usize].gas_limit(), now);
             }
         });
     }
@@ -132,7 +129,7 @@ impl Predictor {
         }
         let record = &outcome.record;
         forecast.judge_writes(&mut book, |tx, location| match location {
-            Location::Slot(address, slot) => changes(record, address, slot).any(|writer| writer == tx),
+            Location::Slot(address, slot) => changes(account_changes(record, address), slot).any(|writer| writer == tx),
             _ => false,
         });
         let count = lessons.len() as u32;
@@ -160,6 +157,7 @@ fn study(book: &mut Book, forecast: &Forecast, input: &BlockInput<'_>, record: &
     let call = forecast::call(input, lesson.tx.0, recipient);
     let explainer = Explainer::new(&call, lesson.preimages.unwrap_or_default());
     let named: [Address; 3] = [sender, recipient, input.block.header().beneficiary];
+    let mut listed: Option<&AccountChanges> = None;
     for (address, slot) in lesson.touched {
         // Every transaction touches these.
         if slot.is_none() && named.contains(&address) {
@@ -171,14 +169,18 @@ fn study(book: &mut Book, forecast: &Forecast, input: &BlockInput<'_>, record: &
             continue;
         }
         let (mut written, mut met) = (false, None);
-        for writer in slot.iter().flat_map(|slot| changes(record, &address, slot)) {
+        // Sorted by address, most entries are of the account of the one before.
+        if listed.is_none_or(|listed| listed.address != address) {
+            listed = account_changes(record, &address);
+        }
+        for writer in slot.iter().flat_map(|slot| changes(listed, slot)) {
             written |= writer == lesson.tx;
             if writer < lesson.tx {
                 met = Some(writer);
             }
         }
         if let (Some(writer), Some(slot)) = (met, slot) {
-            forecast.credit(book, input, writer, &Location::Slot(address, slot));
+            forecast.credit(book, input, writer, lesson.tx, &Location::Slot(address, slot));
         }
         study.add(Touched { is_slot: slot.is_some(), written, met: met.is_some() }, places);
     }
@@ -190,14 +192,19 @@ fn study(book: &mut Book, forecast: &Forecast, input: &BlockInput<'_>, record: &
     }
 }
 
-/// The transactions that changed a slot, in order, by the record of a block.
-fn changes(record: &BlockRecord, address: &Address, slot: &U256) -> impl Iterator<Item = TxIndex> {
-    let account = record.list.binary_search_by_key(address, |account| account.address).ok().map(|at| &record.list[at]);
+/// What the record of a block says of an account.
+fn account_changes<'a>(record: &'a BlockRecord, address: &Address) -> Option<&'a AccountChanges> {
+    let at = record.list.binary_search_by_key(address, |account| account.address).ok()?;
+    record.list.get(at)
+}
+
+/// The transactions that changed a slot of an account, in order.
+fn changes<'a>(account: Option<&'a AccountChanges>, slot: &U256) -> impl Iterator<Item = TxIndex> + use<'a> {
     let found = account.and_then(|account| {
         let at = account.storage_changes.binary_search_by_key(slot, |change| change.slot).ok()?;
         Some(account.storage_changes[at].changes.as_slice())
     });
-    let index = |change: &alloy_eip7928::StorageChange| u32::try_from(change.block_access_index.0).ok();
+    let index = |change: &StorageChange| u32::try_from(change.block_access_index.0).ok();
     found.unwrap_or_default().iter().filter_map(move |change| index(change)?.checked_sub(1)).map(TxIndex)
 }
 

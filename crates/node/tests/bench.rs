@@ -1,4 +1,4 @@
-//! The binary's `bench exec`, on generated blocks.
+//! The binary's `bench exec` and `bench predict`, on generated blocks.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -88,4 +88,37 @@ fn bench_over_a_slow_state_gives_the_same_outcomes_faster() {
     for bad in ["20", "fastus", "2s"] {
         assert_eq!(motet(&["bench", "exec", blocks, "--read-latency", bad]).status.code(), Some(2), "{bad}");
     }
+}
+
+#[test]
+fn predictions_get_better_along_a_chain() {
+    let folder = folder("predict");
+    let (blocks, json) = (folder.join("blocks"), folder.join("p.json"));
+    let (blocks, json) = (blocks.to_str().expect("utf-8"), json.to_str().expect("utf-8"));
+    let generated = motet(&["generate", "--blocks", "4", "--txs", "120", "--mix", "erc20", "--out", blocks]);
+    assert!(generated.status.success(), "{generated:?}");
+    let output = motet(&["bench", "predict", blocks, "--workers", "2", "--json", json]);
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&std::fs::read(json).expect("written")).expect("JSON");
+    assert_eq!(report["schema"], "motet-bench-predict/1");
+    let rows = report["blocks"].as_array().expect("blocks");
+    let numbers: Vec<_> = rows.iter().filter_map(|row| row["block"].as_u64()).collect();
+    assert_eq!(numbers, [1, 2, 3, 4]);
+    let value = |row: &Value, what: &str, field: &str| row[what][field].as_f64();
+    assert_eq!(rows[0]["known_calls"], 0);
+    assert_eq!(value(&rows[0], "touched", "predicted"), Some(0.0));
+    assert_eq!(value(&rows[0], "touched", "precision"), None);
+    // A token's slots are those of sender, arguments and fixed slots: once a token is known, all of them.
+    let last = &rows[3];
+    assert!(value(last, "touched", "precision") > Some(0.9) && value(last, "touched", "recall") > Some(0.7), "{last}");
+    assert!(value(last, "touched_known", "recall") > Some(0.9), "{last}");
+    assert!(last["gas_error_median"].as_f64() < Some(0.2), "{last}");
+    assert!(rows.iter().all(|row| row["execution_us"].as_f64() > Some(0.0)));
+    let total = |field: &str| rows.iter().filter_map(|row| row["touched"][field].as_u64()).sum::<u64>();
+    assert_eq!(report["total"]["touched"]["right"].as_u64(), Some(total("right")));
+    let text = String::from_utf8(output.stdout).expect("utf-8");
+    assert!(text.contains("touched %") && text.contains("  all "), "{text}");
+    let none = folder.join("none");
+    let output = motet(&["bench", "predict", none.to_str().expect("utf-8")]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
 }

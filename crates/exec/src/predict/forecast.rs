@@ -1,7 +1,7 @@
 //! What is thought about a block before it runs.
 
 use super::book::Book;
-use super::expression::{Call, Place};
+use super::expression::Call;
 use super::habit::{Habit, LESSONS_PER_BLOCK_MAX, Usual};
 use super::key::{CallKey, Selector, callee};
 use super::lesson::Want;
@@ -13,9 +13,10 @@ use motet_types::{Location, TxIndex};
 
 /// Transactions of a block that are studied.
 const LESSONS_MAX: usize = 64;
-/// Beyond a few, one transaction in so many is studied: studying one costs as much as executing a short one.
-const TXS_PER_LESSON: usize = 16;
-const LESSONS_ALWAYS: usize = 8;
+/// Gas of a block for each of them: to study one takes a few microseconds, in which a worker executes 20,000 gas.
+const GAS_PER_LESSON: u64 = 2_000_000;
+/// However small the block.
+const LESSONS_ALWAYS: usize = 4;
 /// Of those, how many whose recipient is called once and was never seen before.
 const STRANGERS_MAX: usize = 4;
 /// Gas from which on it pays to let a transaction wait for a predicted write: to run it twice must cost more than
@@ -43,6 +44,12 @@ struct Group {
     /// What its calls are foreseen by: the account's own habit where it has one, else the code's.
     key: Option<CallKey>,
     txs: Vec<u32>,
+    /// How many of them should be studied.
+    lessons: usize,
+    /// Whether what they use is to be learned.
+    is_gas_due: bool,
+    /// Whether they come by places where transactions meet.
+    is_contended: bool,
 }
 
 impl Group {
@@ -83,13 +90,21 @@ impl Forecast {
         this.sort_calls(book, input);
         this.gas = vec![None; input.block.tx_count()];
         let mut waiters = false;
-        for group in &this.groups {
-            let Some(habit) = group.key.and_then(|key| book.habit(&key)) else { continue };
-            let contended = habit.is_trusted() && habit.usuals.iter().any(Usual::is_contended);
+        let now = book.now;
+        for group in &mut this.groups {
+            let Some(habit) = group.key.and_then(|key| book.habit(&key)) else {
+                // Most of those that are called once and were never before are not called again soon.
+                group.lessons = group.txs.len().min(LESSONS_PER_BLOCK_MAX);
+                group.is_gas_due = group.code.is_some() || group.txs.len() > 1;
+                continue;
+            };
+            group.lessons = habit.lessons_due(now).min(group.txs.len());
+            group.is_gas_due = habit.is_gas_due(now);
+            group.is_contended = habit.is_trusted() && habit.is_contended();
             for tx in &group.txs {
                 let limit = input.block.transactions()[*tx as usize].gas_limit();
                 let gas = habit.gas(limit);
-                waiters |= contended && gas.is_some_and(|gas| gas >= wait_gas_min);
+                waiters |= group.is_contended && gas.is_some_and(|gas| gas >= wait_gas_min);
                 this.gas[*tx as usize] = gas;
             }
         }
@@ -116,7 +131,18 @@ impl Forecast {
                         let own = CallKey::of_account(recipient, selector);
                         let own = Some(own).filter(|own| book.has_habit(own));
                         let key = own.or_else(|| Some(CallKey::of_code(code?, selector)));
-                        self.groups.push(Group { recipient, selector, code, key, txs: Vec::new() });
+                        let txs = Vec::new();
+                        let (lessons, is_gas_due, is_contended) = (0, false, false);
+                        self.groups.push(Group {
+                            recipient,
+                            selector,
+                            code,
+                            key,
+                            txs,
+                            lessons,
+                            is_gas_due,
+                            is_contended,
+                        });
                         self.groups.len() as u32 - 1
                     };
                     *free.insert(group)
@@ -167,10 +193,8 @@ impl Forecast {
     /// calls only whose gas `pays` for it.
     fn meetings(&self, book: &mut Book, input: &BlockInput<'_>, pays: impl Fn(u64) -> bool) -> Vec<Meeting> {
         let mut meetings = Vec::new();
-        for group in &self.groups {
-            let Some(habit) = group.key.and_then(|key| book.habit(&key)).filter(|habit| habit.is_trusted()) else {
-                continue;
-            };
+        for group in self.groups.iter().filter(|group| group.is_contended) {
+            let Some(habit) = group.key.and_then(|key| book.habit(&key)) else { continue };
             let contended = |usual: &&Usual| usual.is_contended() && usual.is_expected();
             let usuals: Vec<&Usual> = habit.usuals.iter().filter(contended).collect();
             if usuals.is_empty() {
@@ -203,6 +227,14 @@ impl Forecast {
         self.gas.iter().flatten().count()
     }
 
+    /// Gas of the block: what its header says, or what is known of its transactions.
+    fn block_gas(&self, input: &BlockInput<'_>) -> u64 {
+        match input.block.header().gas_used {
+            0 => self.gas.iter().map(|gas| gas.unwrap_or(UNKNOWN_GAS)).sum(),
+            used => used,
+        }
+    }
+
     /// Weights of the transactions, if they differ so much that the order of their starts matters.
     pub(crate) fn weights(&self, input: &BlockInput<'_>, workers: usize) -> Vec<u64> {
         if self.gas.iter().all(Option::is_none) {
@@ -217,9 +249,8 @@ impl Forecast {
     }
 
     /// Which transactions should be studied; empty: none.
-    pub(super) fn wants(&self, book: &mut Book) -> Vec<Want> {
-        let now = book.now;
-        let mut left = LESSONS_MAX.min(LESSONS_ALWAYS + self.group_of.len() / TXS_PER_LESSON);
+    pub(super) fn wants(&self, input: &BlockInput<'_>) -> Vec<Want> {
+        let mut left = ((self.block_gas(input) / GAS_PER_LESSON) as usize).clamp(LESSONS_ALWAYS, LESSONS_MAX);
         let mut wants = Vec::new();
         let mut want = |tx: u32, what: Want| {
             if wants.is_empty() {
@@ -227,14 +258,12 @@ impl Forecast {
             }
             wants[tx as usize] = what;
         };
-        let mut by_size: Vec<&Group> = self.groups.iter().collect();
+        let teaches = |group: &&Group| group.lessons > 0 || group.code.is_none();
+        let mut by_size: Vec<&Group> = self.groups.iter().filter(teaches).collect();
         by_size.sort_by_key(|group| std::cmp::Reverse(group.txs.len()));
         let mut strangers = STRANGERS_MAX;
         for group in by_size {
-            let habit = group.key.and_then(|key| book.habit(&key));
-            let mut count = habit.map_or(LESSONS_PER_BLOCK_MAX, |habit| habit.wanted(now));
-            count = count.min(left).min(group.txs.len());
-            // Most of those that are called once and were never before are not called again soon.
+            let mut count = group.lessons.min(left);
             if group.code.is_none() && group.txs.len() == 1 && count == 1 {
                 count = usize::from(strangers > 0);
                 strangers = strangers.saturating_sub(1);
@@ -296,9 +325,9 @@ impl Forecast {
         self.group(tx)?.keys(book)
     }
 
-    /// Keys with their transactions, after the block.
-    pub(super) fn each_key(&self, book: &mut Book, mut show: impl FnMut(&mut Habit, &[u32])) {
-        for group in &self.groups {
+    /// Shows the habits whose gas is to be learned, with their transactions, after the block.
+    pub(super) fn each_gas_due(&self, book: &mut Book, mut show: impl FnMut(&mut Habit, &[u32])) {
+        for group in self.groups.iter().filter(|group| group.is_gas_due) {
             let Some((of_account, of_code)) = group.keys(book) else { continue };
             if book.has_habit(&of_account) {
                 book.with_habit(of_account, |habit| show(habit, &group.txs));
@@ -316,24 +345,21 @@ impl Forecast {
         }
     }
 
-    /// Tells the habit of `writer` that what it wrote at a location met a transaction above.
-    pub(super) fn credit(&self, book: &mut Book, input: &BlockInput<'_>, writer: TxIndex, at: &Location) {
-        let Some(group) = self.group(writer) else { return };
-        let Some(habit) = group.key.and_then(|key| book.habit(&key)) else { return };
+    /// Tells the habit of `writer` that what it wrote at a location met a transaction above, of another kind: calls
+    /// of one kind find that out themselves. Places in mappings are left out: to hash costs more than it tells.
+    pub(super) fn credit(
+        &self,
+        book: &mut Book,
+        input: &BlockInput<'_>,
+        writer: TxIndex,
+        reader: TxIndex,
+        at: &Location,
+    ) {
+        let (Some(group), Some(of_reader)) = (self.group(writer), self.group(reader)) else { return };
+        let Some(key) = group.key.filter(|key| of_reader.key.as_ref() != Some(key)) else { return };
+        let Some(habit) = book.habit(&key) else { return };
         let mut call = call(input, writer.0, group.recipient);
-        credit(habit, &mut call, at);
-    }
-}
-
-/// Notes the meeting at the place that explains it.
-fn credit(habit: &mut Habit, call: &mut Call<'_>, at: &Location) {
-    let here = |call: &mut Call<'_>, place: &Place| call.location(place).as_ref() == Some(at);
-    if let Some(usual) = habit
-        .usuals
-        .iter_mut()
-        .find(|usual| usual.place.slot.is_some() && usual.is_written() && here(call, &usual.place))
-    {
-        usual.credit();
+        habit.credit(|place| call.location(place).as_ref() == Some(at));
     }
 }
 

@@ -84,10 +84,12 @@ impl<'a> Foresight<'a> {
     }
 
     /// What is to be noted while the block runs.
-    pub(crate) fn notebook(&mut self) -> Notebook {
-        let Some(predictor) = self.predictor else { return Notebook::default() };
+    pub(crate) fn notebook(&mut self, input: &BlockInput<'_>) -> Notebook {
+        if self.predictor.is_none() {
+            return Notebook::default();
+        }
         let began = (self.clock)();
-        let notebook = predictor.notebook(&self.forecast);
+        let notebook = Notebook::new(self.forecast.wants(input));
         self.report.learn_ns += (self.clock)().saturating_sub(began);
         notebook
     }

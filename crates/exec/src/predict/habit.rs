@@ -13,13 +13,16 @@ pub(super) const LESSONS_PER_BLOCK_MAX: usize = 4;
 /// Blocks between lessons of a key that is foreseen well.
 const SAMPLE_BLOCKS: u64 = 16;
 /// Lessons after which a key that is foreseen badly is not worth one in every block.
-const PATIENCE_LESSONS: u32 = 32;
+const PATIENCE_LESSONS: u32 = 12;
 /// Blocks between lessons of such a key.
-const HOPELESS_BLOCKS: u64 = 4;
+const HOPELESS_BLOCKS: u64 = 8;
 /// Foreseen well this many times in a row: known.
 const STREAK: u8 = 3;
 /// Gas averages follow the last few blocks.
 const GAS_WINDOW: f64 = 8.0;
+/// Calls whose gas is looked at in every block until there are so many; then once in so many blocks.
+const GAS_SAMPLES_MIN: u32 = 16;
+const GAS_BLOCKS: u64 = 8;
 /// Below this, predicted writes of a key do more harm than good.
 const TRUST_MIN: u8 = 128;
 
@@ -86,11 +89,6 @@ impl Usual {
     /// Whether it is a slot where transactions of a block often meet.
     pub(super) fn is_contended(&self) -> bool {
         self.place.slot.is_some() && (self.met.at_least_one_in(4) || self.caused > 0)
-    }
-
-    /// Notes that what was written here met a transaction above.
-    pub(super) fn credit(&mut self) {
-        self.caused = self.caused.saturating_add(16);
     }
 
     fn is_foreseen_slot(&self) -> bool {
@@ -169,6 +167,10 @@ pub(super) struct Habit {
     gas: Average,
     share: Average,
     gas_samples: u32,
+    /// The last block whose gas was learned.
+    last_gas: u64,
+    /// Whether any of the usual places is one where transactions meet.
+    is_contended: bool,
 }
 
 impl Habit {
@@ -176,8 +178,18 @@ impl Habit {
         Self { last_used: now, trust: u8::MAX, ..Self::default() }
     }
 
+    /// Whether its calls come by places where transactions meet.
+    pub(super) fn is_contended(&self) -> bool {
+        self.is_contended
+    }
+
+    /// Whether it is time to look at what its calls use.
+    pub(super) fn is_gas_due(&self, now: u64) -> bool {
+        self.gas_samples < GAS_SAMPLES_MIN || now.saturating_sub(self.last_gas) >= GAS_BLOCKS
+    }
+
     /// How many of a block's calls should be studied.
-    pub(super) fn wanted(&self, now: u64) -> usize {
+    pub(super) fn lessons_due(&self, now: u64) -> usize {
         let idle = now.saturating_sub(self.last_lesson);
         if self.lessons < LESSONS_MIN {
             LESSONS_PER_BLOCK_MAX
@@ -229,6 +241,7 @@ impl Habit {
             self.last_lesson = now;
         }
         self.admit(&fresh, touched);
+        self.is_contended = self.usuals.iter().any(Usual::is_contended);
         self.trust = self.trust.saturating_add(16);
         well
     }
@@ -270,13 +283,23 @@ impl Habit {
         }
     }
 
+    /// Notes that a write of one call, at the place that `is_here` knows, met a transaction above.
+    pub(super) fn credit(&mut self, mut is_here: impl FnMut(&Place) -> bool) {
+        let mut written = self.usuals.iter_mut().filter(|usual| usual.is_written() && !usual.place.is_hashed());
+        if let Some(usual) = written.find(|usual| is_here(&usual.place)) {
+            usual.caused = usual.caused.saturating_add(16);
+            self.is_contended = true;
+        }
+    }
+
     /// Whether it had enough lessons to tell.
     pub(super) fn is_grown(&self) -> bool {
         self.lessons >= LESSONS_MIN
     }
 
     /// Takes in what one call used of what it might.
-    pub(super) fn learn_gas(&mut self, used: u64, limit: u64) {
+    pub(super) fn learn_gas(&mut self, used: u64, limit: u64, now: u64) {
+        self.last_gas = now;
         self.gas_samples = self.gas_samples.saturating_add(1);
         let weight = 1.0 / f64::from(self.gas_samples).min(GAS_WINDOW);
         self.gas.note(used as f64, weight);

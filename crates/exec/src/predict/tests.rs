@@ -153,8 +153,8 @@ fn gas_follows_the_limit_where_that_says_more() {
     let mut by_limit = Habit::new(1);
     let mut constant = Habit::new(1);
     for round in 1..10 {
-        by_limit.learn_gas(90_000 * round, 100_000 * round);
-        constant.learn_gas(30_000, 100_000 * round);
+        by_limit.learn_gas(90_000 * round, 100_000 * round, 1);
+        constant.learn_gas(30_000, 100_000 * round, 1);
     }
     assert!(by_limit.gas(10_000_000).is_some_and(|gas| gas.abs_diff(9_000_000) < 1_000));
     assert!(constant.gas(10_000_000).is_some_and(|gas| gas.abs_diff(30_000) < 100));
