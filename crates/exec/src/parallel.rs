@@ -40,6 +40,7 @@ use desk::Desk;
 use finale::Finale;
 use kit::Kit;
 use motet_types::{BlockOutcome, Fork, Incarnation, Location, StateView, TxIndex};
+pub use relay::Relay;
 pub(crate) use seeded::Dice;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -103,7 +104,7 @@ pub(crate) enum Rehearsal {
     /// On imaginary workers.
     Virtual(Box<VirtualClock>),
     /// On two workers of which one works at a time.
-    Relay,
+    Relay(Relay),
 }
 
 /// What a parallel execution has to say about itself.
@@ -238,7 +239,7 @@ pub(crate) fn run<'a, V: StateView + ?Sized>(
     let workers = match plan.schedule {
         _ if let Some(rehearsal) = plan.rehearsal => match rehearsal {
             Rehearsal::Virtual(clock) => run.work_virtually(clock),
-            Rehearsal::Relay => run.work_in_relay(pool),
+            Rehearsal::Relay(relay) => run.work_in_relay(*relay, pool),
         },
         Schedule::Threads => pool.scope(plan.workers.min(tx_count.max(1)), |worker| run.work(worker)),
         Schedule::Seeded(seed) => {

@@ -21,7 +21,8 @@ mod machine;
 mod path;
 mod sample;
 
-pub use costs::{BlockCosts, TxCosts};
+pub use crate::parallel::Relay;
+pub use costs::{BlockCosts, Samples, TxCosts};
 pub use machine::MachineCosts;
 pub(crate) use machine::{median, spin};
 pub use path::{Path, Work};
@@ -147,15 +148,15 @@ fn imagining(workers: usize, suspension: Suspension, clock: VirtualClock) -> Blo
 fn timeline_of(executor: &BlockExecutor) -> Option<Timeline> {
     match executor.rehearsal()? {
         Rehearsal::Virtual(clock) => clock.take_timeline(),
-        Rehearsal::Relay => None,
+        Rehearsal::Relay(_) => None,
     }
 }
 
 impl BlockExecutor {
     /// An executor of two workers of which only one works at a time: what one has executed, the other commits. Sampled
     /// beside one worker it tells what it costs that data comes from another processor.
-    pub fn in_relay(clock: fn() -> u64) -> Self {
+    pub fn in_relay(relay: Relay, clock: fn() -> u64) -> Self {
         let config = ExecutorConfig { workers: 2, suspension: Suspension::Never, clock, ..ExecutorConfig::default() };
-        Self::rehearsing(config, 2, Rehearsal::Relay)
+        Self::rehearsing(config, 2, Rehearsal::Relay(relay))
     }
 }

@@ -4,7 +4,7 @@ mod random_block;
 mod support;
 
 use motet_exec::simulate::{
-    BlockCosts, MachineCosts, Setting, SimulateError, Simulation, TxCosts, Work, simulate, time_steps,
+    BlockCosts, MachineCosts, Relay, Setting, SimulateError, Simulation, TxCosts, Work, simulate, time_steps,
 };
 use motet_exec::{
     BlockExecutor, BlockInput, Engine, ExecError, ExecutorConfig, Hints, Suspension, TraceEvent, TraceWhat,
@@ -49,6 +49,7 @@ impl Made {
                 slices_ns: vec![SLICE_NS; tx.slices_ns.len()],
                 settle_ns: 300,
                 commit_ns: 700 + pos,
+                carried_ns: 700 + pos,
                 in_order_ns: SLICE_NS * tx.slices_ns.len() as u64,
             })
             .collect();
@@ -137,7 +138,7 @@ fn independent_transactions_scale_and_a_chain_does_not() {
     // Without what is serial by nature, and with transactions much longer than what goes on between them.
     let mut costs = BlockCosts { opening_ns: 0, closing_ns: 0, shared_ns: 0, ..made.costs.clone() };
     for tx in costs.txs.iter_mut().chain(&mut costs.relayed) {
-        tx.commit_ns = 10;
+        (tx.commit_ns, tx.carried_ns) = (10, 10);
         tx.slices_ns.iter_mut().for_each(|slice| *slice = 100_000);
     }
     let setting = |workers| Setting { block: &costs, ..made.setting(workers) };
@@ -223,6 +224,7 @@ fn random_blocks_give_the_sequential_outcome_or_error() {
             slices_ns: vec![200 + seed * 7 % 900, 100 * (pos as u64 % 5), 50],
             settle_ns: 100,
             commit_ns: 150,
+            carried_ns: 150,
             in_order_ns: 1_000,
         };
         let txs: Vec<TxCosts> = (0..case.block.tx_count()).map(tx).collect();
@@ -281,8 +283,8 @@ fn a_relay_commits_what_the_other_worker_made() {
         static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
         START.get_or_init(std::time::Instant::now).elapsed().as_nanos() as u64
     }
-    let relay = BlockExecutor::in_relay(clock);
-    for fork in [Fork::Byzantium, Fork::Amsterdam] {
+    for (fork, way) in [(Fork::Byzantium, Relay::Alternating), (Fork::Amsterdam, Relay::Divided)] {
+        let relay = BlockExecutor::in_relay(way, clock);
         let made = Made::new(everything(fork));
         let input = BlockInput::new(&made.block, &made.case.rules);
         let expected = made.sequential();
@@ -300,13 +302,16 @@ fn a_relay_commits_what_the_other_worker_made() {
         }
     }
     // A block that is invalid ends for both.
+    let relays = [Relay::Alternating, Relay::Divided].map(|way| BlockExecutor::in_relay(way, clock));
     for seed in 0..60 {
         let case = random_block(seed);
         let input = BlockInput::new(&case.block, &case.rules);
         let expected = BlockExecutor::new(ExecutorConfig::default());
         let expected = expected.execute(Engine::Sequential, &input, &case.state, None).map(|done| done.outcome);
-        let found = relay.execute(Engine::Optimistic, &input, &case.state, None).map(|done| done.outcome);
-        assert_eq!(found, expected, "seed {seed}");
+        for relay in &relays {
+            let found = relay.execute(Engine::Optimistic, &input, &case.state, None).map(|done| done.outcome);
+            assert_eq!(found, expected, "seed {seed}");
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Two workers of which only one works at a time.
 //!
-//! Whoever has executed a transaction hands the baton over, so that the other one commits it and executes the next. Nothing
+//! Whoever has executed a transaction hands the baton over, so that the other one commits it. Nothing
 //! runs beside anything; what differs from one worker is that outcomes, the memory and the scheduler come from another
 //! processor's caches, and that each processor meets the parent state anew. `simulate` measures by it what that costs.
 
@@ -14,6 +14,15 @@ use crate::sync::{AtomicU32, Ordering};
 use crate::vm::Vm;
 use motet_types::StateView;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+/// Who does what in a relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relay {
+    /// Who has committed a transaction executes the next one: the ledger changes hands each time too.
+    Alternating,
+    /// One executes everything, the other commits everything: the ledger stays where it is.
+    Divided,
+}
 
 /// Workers of a relay.
 const WORKERS: usize = 2;
@@ -75,11 +84,11 @@ impl Baton {
 
 impl<'a, V: StateView + ?Sized> Run<'a, V> {
     /// Runs the block in relay.
-    pub(super) fn work_in_relay(&self, pool: &Pool) -> usize {
+    pub(super) fn work_in_relay(&self, relay: Relay, pool: &Pool) -> usize {
         let baton = Baton::new();
         pool.scope(WORKERS, |worker| {
             let kit = Kit::new(worker, self.plan.clock);
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve_in_relay(&baton, kit))) {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve_in_relay(relay, &baton, kit))) {
                 // The other worker leaves before the panic goes on.
                 baton.end();
                 resume_unwind(panic);
@@ -87,7 +96,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         })
     }
 
-    fn serve_in_relay(&self, baton: &Baton, mut kit: Kit) {
+    fn serve_in_relay(&self, relay: Relay, baton: &Baton, mut kit: Kit) {
         let worker = kit.worker;
         let mut vm: Option<Vm<Db<'a, 'static, V>>> = None;
         let mut event = Event::Idle;
@@ -113,13 +122,23 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                     self.desk.tell(done);
                     baton.pass(worker);
                 }
-                Task::Commit { range, in_order } => event = self.commit_or_halt(range, in_order, &mut kit),
+                Task::Commit { range, in_order } => {
+                    event = self.commit_or_halt(range, in_order, &mut kit);
+                    if relay == Relay::Divided {
+                        self.desk.tell(std::mem::replace(&mut event, Event::Idle));
+                        baton.pass(worker);
+                    }
+                }
                 // Nothing is suspended: there are no predictions, and everything below is committed.
                 Task::Resume { .. } | Task::Wait => baton.pass(worker),
                 Task::Done => baton.end(),
             }
         }
+        if let Some(vm) = vm {
+            self.recycled.keep_room(vm.into_parts().1);
+        }
         self.close();
+        kit.take_back(std::mem::take(&mut *self.spent[kit.worker].lock()));
         self.trace.lock().extend(kit.trace.into_events());
     }
 }

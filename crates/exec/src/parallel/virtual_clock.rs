@@ -143,6 +143,8 @@ struct Books<'a> {
     clock: &'a VirtualClock,
     workers: usize,
     kits: Vec<Kit>,
+    /// Who committed last: the ledger is in its caches.
+    committer: Option<usize>,
     /// By transaction: the slice that it runs next. A suspended transaction goes on where it was.
     slices: Vec<usize>,
     /// When workers were told that the block is over, and what that waited for: the first one closes it.
@@ -164,6 +166,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             clock,
             workers,
             kits: (0..workers).map(|worker| Kit::new(worker, self.plan.clock)).collect(),
+            committer: None,
             slices: vec![0; tx_count],
             left: Vec::new(),
             steps: Steps { txs: vec![TxSteps::default(); tx_count], ..Steps::default() },

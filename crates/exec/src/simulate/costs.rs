@@ -16,8 +16,23 @@ pub struct TxCosts {
     pub settle_ns: u64,
     /// Checking its outcome and entering it into the ledger.
     pub commit_ns: u64,
+    /// The same by a worker that also committed the one before, so that only the outcome comes from elsewhere.
+    pub carried_ns: u64,
     /// Running it in its turn instead.
     pub in_order_ns: u64,
+}
+
+/// Samples of one block under one engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Samples {
+    /// Of one worker.
+    pub alone: Vec<EngineSample>,
+    /// Of two in relay, by [`Relay::Alternating`](super::Relay::Alternating).
+    pub alternating: Vec<EngineSample>,
+    /// Of two in relay, by [`Relay::Divided`](super::Relay::Divided).
+    pub divided: Vec<EngineSample>,
+    /// Of one imaginary worker.
+    pub steps: Vec<Steps>,
 }
 
 /// Costs of a block under one engine, in nanoseconds, measured on one worker.
@@ -59,35 +74,27 @@ impl BlockCosts {
         Self { relayed: txs.clone(), txs, ..Self::default() }
     }
 
-    /// The medians of samples of one block, part by part: of one worker, and of two in relay. Steps say how a transaction's time divides, samples how long it is:
+    /// The medians of samples of one block, part by part. Steps say how a transaction's time divides, samples how long it is:
     /// a run that stops at every read takes longer than one that does not.
     ///
     /// The parts are enlarged alike so that they add up to the median run: a sum of medians is less than the median of
     /// sums.
     ///
     /// `None` without samples of each kind, or when they are of blocks of different length.
-    pub fn new(
-        samples: &[EngineSample],
-        relays: &[EngineSample],
-        steps: &[Steps],
-        in_order: &[InOrderSample],
-        machine: &MachineCosts,
-    ) -> Option<Self> {
-        let (first, last_steps) = (samples.first()?, steps.last()?);
-        let tx_count = first.run_ns.len();
-        let same = samples
-            .iter()
-            .chain(relays)
-            .all(|sample| (sample.run_ns.len(), sample.commit_ns.len()) == (tx_count, tx_count))
-            && steps.iter().all(|steps| steps.txs.len() == tx_count)
-            && in_order.iter().all(|sample| sample.tx_ns.len() == tx_count);
+    pub fn new(samples: &Samples, in_order: &[InOrderSample], machine: &MachineCosts) -> Option<Self> {
+        let Samples { alone: samples, alternating, divided: carried, steps } = samples;
+        let last_steps = steps.last()?;
+        let tx_count = last_steps.txs.len();
         let in_order_ns = median(in_order.iter().map(|sample| sample.total_ns))?;
-        if !same || relays.is_empty() {
+        let same = steps.iter().all(|steps| steps.txs.len() == tx_count)
+            && in_order.iter().all(|sample| sample.tx_ns.len() == tx_count);
+        if !same {
             return None;
         }
+        let alone = TxMedians::of(samples, tx_count)?;
+        let relayed = TxMedians::of(alternating, tx_count)?;
+        let carried = TxMedians::of(carried, tx_count)?;
         let of = |part: &dyn Fn(&EngineSample) -> u64| median(samples.iter().map(part)).unwrap_or_default();
-        let alone = TxMedians::of(samples, tx_count);
-        let relayed = TxMedians::of(relays, tx_count);
         let (opening, closing, shared) =
             (of(&|sample| sample.opening_ns), of(&|sample| sample.closing_ns), of(&|sample| sample.shared_ns));
         let parts = opening + closing + shared + of(&|sample| sample.between_ns) + alone.total();
@@ -108,7 +115,14 @@ impl BlockCosts {
                 let run = medians.runs[pos];
                 let run = if pos < workers { run.saturating_sub(machine.vm_ns).max(run / 4) } else { run };
                 let (slices_ns, settle_ns) = divided(scaled(run), steps, pos, machine);
-                TxCosts { slices_ns, settle_ns, commit_ns: scaled(medians.commits[pos]), in_order_ns: lap(pos) }
+                TxCosts {
+                    slices_ns,
+                    settle_ns,
+                    commit_ns: scaled(medians.commits[pos]),
+                    // Never more than where the ledger comes from elsewhere as well: what is measured so is noise.
+                    carried_ns: scaled(carried.commits[pos].min(relayed.commits[pos])),
+                    in_order_ns: lap(pos),
+                }
             };
             (0..tx_count).map(tx).collect()
         };
@@ -142,6 +156,7 @@ impl BlockCosts {
                 tx.slices_ns.iter_mut().for_each(scale);
                 scale(&mut tx.settle_ns);
                 scale(&mut tx.commit_ns);
+                scale(&mut tx.carried_ns);
                 scale(&mut tx.in_order_ns);
             }
         }
@@ -151,6 +166,18 @@ impl BlockCosts {
     /// Costs of a transaction for one of so many workers.
     pub(crate) fn tx(&self, pos: usize, workers: usize) -> &TxCosts {
         if workers > 1 { &self.relayed[pos] } else { &self.txs[pos] }
+    }
+
+    /// Committing a transaction, by who executed it and who committed the one before.
+    pub(crate) fn commit_ns(&self, pos: usize, executed_here: bool, ledger_here: bool) -> u64 {
+        let (alone_ns, relayed) = (self.txs[pos].commit_ns, &self.relayed[pos]);
+        match (executed_here, ledger_here) {
+            (true, true) => alone_ns,
+            (false, true) => relayed.carried_ns,
+            (false, false) => relayed.commit_ns,
+            // What the ledger costs beyond the outcome.
+            (true, false) => alone_ns + relayed.commit_ns.saturating_sub(relayed.carried_ns),
+        }
     }
 
     /// The sum of all that one worker does.
@@ -167,12 +194,20 @@ struct TxMedians {
 }
 
 impl TxMedians {
-    fn of(samples: &[EngineSample], tx_count: usize) -> Self {
+    /// `None` without samples, or when they are of another block.
+    fn of(samples: &[EngineSample], tx_count: usize) -> Option<Self> {
+        let same = |sample: &EngineSample| (sample.run_ns.len(), sample.commit_ns.len()) == (tx_count, tx_count);
+        if samples.is_empty() || !samples.iter().all(same) {
+            return None;
+        }
         let by_tx = |part: &dyn Fn(&EngineSample, usize) -> u64| -> Vec<u64> {
             let of_tx = |pos: usize| median(samples.iter().map(|sample| part(sample, pos))).unwrap_or_default();
             (0..tx_count).map(of_tx).collect()
         };
-        Self { runs: by_tx(&|sample, pos| sample.run_ns[pos]), commits: by_tx(&|sample, pos| sample.commit_ns[pos]) }
+        Some(Self {
+            runs: by_tx(&|sample, pos| sample.run_ns[pos]),
+            commits: by_tx(&|sample, pos| sample.commit_ns[pos]),
+        })
     }
 
     fn total(&self) -> u64 {
@@ -237,9 +272,14 @@ mod tests {
             Steps { txs: vec![tx(&[1_050, 550, 50], 530), tx(&[450], 130)], validating_ns: 1_060, validated: 10 };
         let in_order = InOrderSample { total_ns: 8_000, tx_ns: vec![3_300, 1_500] };
         let relay = EngineSample { commit_ns: vec![1_400, 900], ..sample(0) };
-        let samples = [sample(0), sample(100), sample(1)];
-        let costs =
-            BlockCosts::new(&samples, &[relay], &[steps], &[in_order], &machine).expect("samples of every kind");
+        let carried = EngineSample { commit_ns: vec![1_000, 950], ..sample(0) };
+        let samples = Samples {
+            alone: vec![sample(0), sample(100), sample(1)],
+            alternating: vec![relay],
+            divided: vec![carried],
+            steps: vec![steps],
+        };
+        let costs = BlockCosts::new(&samples, &[in_order], &machine).expect("samples of every kind");
         // 3,001 of the first transaction in the proportion 1000 : 500 : 1 : 500, the last being its settling.
         assert_eq!(costs.txs[0].run_ns(), 3_001);
         let slices: &[u64] = &costs.txs[0].slices_ns;
@@ -257,6 +297,12 @@ mod tests {
         assert_eq!(costs.varied(7), costs.varied(7));
         let commits: Vec<u64> = costs.relayed.iter().map(|tx| tx.commit_ns).collect();
         assert_eq!((commits, costs.relayed[0].run_ns()), (vec![1_400, 900], 3_000));
-        assert!(BlockCosts::new(&samples, &[], &[], &[], &machine).is_none());
+        let commits = |pos| {
+            [(true, true), (false, true), (false, false), (true, false)]
+                .map(|(executed, ledger)| costs.commit_ns(pos, executed, ledger))
+        };
+        assert_eq!((commits(0), commits(1)), ([700, 1_000, 1_400, 1_100], [300, 900, 900, 300]));
+        assert!(BlockCosts::new(&samples, &[], &machine).is_none());
+        assert!(BlockCosts::new(&Samples { divided: Vec::new(), ..samples }, &[], &machine).is_none());
     }
 }

@@ -8,7 +8,7 @@ use crate::replay::bench::input_of;
 use crate::verdict::Verdict;
 use alloy_eip7928::BlockAccessList;
 use alloy_rlp::Decodable;
-use motet_exec::simulate::{EngineSample, InOrderSample, SimulateError, Steps, time_steps};
+use motet_exec::simulate::{EngineSample, InOrderSample, Relay, Samples, SimulateError, time_steps};
 use motet_exec::{BlockExecutor, BlockInput, Engine, ExecError, ExecutorConfig};
 use motet_types::BlockRecord;
 use std::panic::resume_unwind;
@@ -29,7 +29,8 @@ pub(super) struct Measurement {
     pub(super) real: Vec<Engine>,
     alone: BlockExecutor,
     twin: BlockExecutor,
-    relay: BlockExecutor,
+    alternating: BlockExecutor,
+    divided: BlockExecutor,
     two: BlockExecutor,
     pub(super) blocks: Vec<Measured>,
     /// Runs that were repeated because they had waited for a processor, and those that were kept all the same.
@@ -51,10 +52,7 @@ pub(super) struct Measured {
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) engine: Engine,
-    pub(super) samples: Vec<EngineSample>,
-    pub(super) steps: Vec<Steps>,
-    /// Of two workers in relay.
-    pub(super) relays: Vec<EngineSample>,
+    pub(super) samples: Samples,
     /// Wall times of the block where another execution of it runs beside.
     pub(super) beside_ns: Vec<u64>,
 }
@@ -75,8 +73,21 @@ impl Measurement {
             }
         }
         let (alone, twin, two) = (executor(1), executor(1), executor(2));
-        let relay = BlockExecutor::in_relay(clock::now_ns);
-        Self { runs, parts_of, real, alone, twin, relay, two, blocks: Vec::new(), repeated: 0, disturbed: 0 }
+        let alternating = BlockExecutor::in_relay(Relay::Alternating, clock::now_ns);
+        let divided = BlockExecutor::in_relay(Relay::Divided, clock::now_ns);
+        Self {
+            runs,
+            parts_of,
+            real,
+            alone,
+            twin,
+            alternating,
+            divided,
+            two,
+            blocks: Vec::new(),
+            repeated: 0,
+            disturbed: 0,
+        }
     }
 
     /// Engines whose parts are measured.
@@ -103,13 +114,7 @@ impl Measurement {
     }
 
     fn unmeasured(&self) -> Measured {
-        let parts = |engine: &Engine| Parts {
-            engine: *engine,
-            samples: Vec::new(),
-            relays: Vec::new(),
-            steps: Vec::new(),
-            beside_ns: Vec::new(),
-        };
+        let parts = |engine: &Engine| Parts { engine: *engine, samples: Samples::default(), beside_ns: Vec::new() };
         Measured {
             in_order: Vec::new(),
             parts: self.parts_of.iter().map(parts).collect(),
@@ -144,15 +149,17 @@ impl Measurement {
     fn sample_parts(&mut self, given: &Given<'_>, parts: &mut Parts) -> Result<(), SimulateError> {
         let engine = parts.engine;
         let sample = self.undisturbed(|this| given.sample(&this.alone, engine), |sample| sample.total_ns)?;
-        parts.samples.push(sample);
-        let relay = self.undisturbed(|this| given.sample(&this.relay, engine), |sample| sample.total_ns)?;
-        parts.relays.push(relay);
+        parts.samples.alone.push(sample);
+        let relay = self.undisturbed(|this| given.sample(&this.alternating, engine), |sample| sample.total_ns)?;
+        parts.samples.alternating.push(relay);
+        let relay = self.undisturbed(|this| given.sample(&this.divided, engine), |sample| sample.total_ns)?;
+        parts.samples.divided.push(relay);
         if !self.real.is_empty() {
             let beside = self.undisturbed(|this| given.twice_at_once([&this.alone, &this.twin], engine), |ns| *ns)?;
             parts.beside_ns.push(beside);
         }
         let input = given.input_for(engine, &given.record);
-        parts.steps.push(time_steps(engine, &input, &given.prepared.block.state, clock::now_ns)?);
+        parts.samples.steps.push(time_steps(engine, &input, &given.prepared.block.state, clock::now_ns)?);
         Ok(())
     }
 
@@ -179,7 +186,7 @@ impl Measurement {
 impl Parts {
     /// The medians of one execution alone and beside another one.
     pub(super) fn alone_and_beside_ns(&self) -> Option<(u64, u64)> {
-        let alone = median(self.samples.iter().map(|sample| sample.total_ns))?;
+        let alone = median(self.samples.alone.iter().map(|sample| sample.total_ns))?;
         Some((alone, median(self.beside_ns.iter().copied())?))
     }
 }

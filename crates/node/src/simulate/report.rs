@@ -64,6 +64,7 @@ struct Costs {
     longest_us: f64,
     longest_tx: usize,
     committing_us: f64,
+    committing_carried_us: f64,
     committing_relayed_us: f64,
     closing_us: f64,
     closing_shared_us: f64,
@@ -180,7 +181,7 @@ impl Report {
     ) -> Option<Fault> {
         let mut costs = BTreeMap::new();
         for parts in &measured.parts {
-            let of_engine = BlockCosts::new(&parts.samples, &parts.relays, &parts.steps, &measured.in_order, machine)?;
+            let of_engine = BlockCosts::new(&parts.samples, &measured.in_order, machine)?;
             costs.insert(parts.engine, of_engine);
         }
         let sequential_ns = costs.values().next()?.in_order_ns;
@@ -219,7 +220,7 @@ impl Report {
         let alone: Vec<(&'static str, Option<u64>)> = measured
             .parts
             .iter()
-            .map(|parts| (parts.engine.name(), median(parts.samples.iter().map(|sample| sample.total_ns))))
+            .map(|parts| (parts.engine.name(), median(parts.samples.alone.iter().map(|sample| sample.total_ns))))
             .collect();
         let ones = self.validation.iter().filter(|validation| validation.workers == 1).count();
         for (at, validation) in self.validation.iter_mut().enumerate() {
@@ -285,6 +286,7 @@ impl Costs {
             longest_us: micros(longest.1),
             longest_tx: longest.0,
             committing_us: micros(costs.txs.iter().map(|tx| tx.commit_ns).sum()),
+            committing_carried_us: micros(costs.relayed.iter().map(|tx| tx.carried_ns).sum()),
             committing_relayed_us: micros(costs.relayed.iter().map(|tx| tx.commit_ns).sum()),
             closing_us: micros(costs.closing_ns),
             closing_shared_us: micros(costs.shared_ns),

@@ -71,14 +71,17 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         let block = &books.clock.block;
         let costs = block.tx(tx.pos(), books.workers);
         let (work, ns) = match self.forecast(tx, batch.in_order, books) {
-            Forecast::Holds { by } if by == at => (Work::Committing, block.txs[tx.pos()].commit_ns),
-            Forecast::Holds { .. } => (Work::Committing, costs.commit_ns),
+            Forecast::Holds { by } => {
+                let ledger_here = books.committer.is_none_or(|last| last == at);
+                (Work::Committing, block.commit_ns(tx.pos(), by == at, ledger_here))
+            }
             Forecast::InOrder => (Work::Redoing, costs.in_order_ns),
             Forecast::Conflict { compared } => {
                 let validation_ns = (compared as f64 * books.clock.block.validation_ns).round() as u64;
                 (Work::Redoing, validation_ns + costs.in_order_ns)
             }
         };
+        books.committer = Some(at);
         crew.hands[at].doing = Doing::Committing(batch);
         crew.work(at, work, (work == Work::Redoing).then_some(tx), ns);
     }
