@@ -26,7 +26,7 @@ fn hashing() -> Code {
 
 #[test]
 fn hashes_are_the_same_wherever_gas_runs_out() {
-    for fork in [Fork::Frontier, Fork::Berlin, Fork::Osaka, Fork::Amsterdam] {
+    for fork in [Fork::Byzantium, Fork::Berlin, Fork::Osaka, Fork::Amsterdam] {
         let mut case = Case::new("hashing", fork);
         case.place(contract(1), &hashing());
         let mut sent = 0;
