@@ -364,6 +364,7 @@ impl BlockExecutor {
             // One thread that imitates many has nothing but fibers.
             Schedule::Seeded(_) | Schedule::Driven(_) => usize::MAX,
         };
+        let pends = parent.view.may_pend();
         let suspended = match &self.rehearsal {
             Some(_) => self.config.fiber_bytes_limit / crate::fiber::STACK_BYTES,
             None => fibers_max,
@@ -381,15 +382,16 @@ impl BlockExecutor {
                 None => Limits {
                     lookahead: self.config.lookahead.max(1),
                     suspended,
-                    reads_ahead: parent.view.may_pend(),
+                    reads_ahead: pends,
                     ..Limits::default()
                 },
             },
+            pends,
             hints: &hints,
             clock: self.config.clock,
             rehearsal: self.rehearsal.as_ref(),
         };
-        if parent.view.may_pend() {
+        if pends {
             match list {
                 Some(list) => parent.view.prefetch(&prefetch::listed(list.accounts())),
                 None => parent.view.prefetch(&foresight.read_ahead(input)),

@@ -92,6 +92,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) schedule: Schedule,
     pub(crate) fibers_max: usize,
     pub(crate) limits: Limits,
+    /// Whether reads of the parent state can be pending.
+    pub(crate) pends: bool,
     pub(crate) hints: &'a Hints,
     pub(crate) clock: fn() -> u64,
     /// Other workers than those of `schedule`, for simulation.
@@ -379,7 +381,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         let useful = match self.plan.suspension {
             Suspension::Never => false,
             Suspension::Always => true,
-            Suspension::WhenUseful => self.contended.load(Ordering::SeqCst) || self.shared.parent.view.may_pend(),
+            Suspension::WhenUseful => self.contended.load(Ordering::SeqCst) || self.plan.pends,
         };
         if useful { self.new_fiber() } else { None }
     }
@@ -457,7 +459,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
     /// Says that a transaction waits for a read. The report comes first: whoever finds the read ended must find the
     /// transaction waiting.
     fn suspend_on_ticket(&self, tx: TxIndex, ticket: motet_types::Ticket) -> Event {
-        if !self.shared.parent.view.may_pend() {
+        if !self.plan.pends {
             return self.desk.suspend_on_ticket(tx, || self.poll(tx, ticket));
         }
         self.desk.suspend_on_ticket(tx, || false);

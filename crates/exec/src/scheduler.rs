@@ -338,6 +338,9 @@ impl Scheduler {
             return None;
         }
         let ahead = if self.may_suspend() { self.limits.lookahead } else { 1 };
+        if ahead == 1 && self.status.get(self.cursor as usize) != Some(&Status::Fresh) {
+            return None;
+        }
         let horizon = self.cursor.saturating_add(ahead);
         (self.next_fresh..self.order.len())
             .find(|at| self.order[*at].0 < horizon && self.status[self.order[*at].pos()] == Status::Fresh)

@@ -128,7 +128,8 @@ pub trait StateView: Sync {
         Ok(false)
     }
 
-    /// Whether a pending read is complete; if not, `waker` is woken once it is.
+    /// Whether a pending read is complete; if not, `waker` is woken once it is. Several transactions may wait for one
+    /// ticket: every waker that was handed in is woken, not the last one alone.
     ///
     /// Views that never answer [`Read::Pending`] keep the default.
     fn poll_ticket(&self, ticket: Ticket, waker: &Waker) -> Poll<()> {
@@ -136,9 +137,11 @@ pub trait StateView: Sync {
         Poll::Ready(())
     }
 
-    /// Whether a pending read is complete. It is asked often and should be cheap; nobody is woken on its account.
+    /// Whether a pending read is known to be complete. It is asked often and should be cheap; nobody is woken on its
+    /// account. The default, `false`, has workers rely on wakers alone, which costs a wake-up for each read.
     fn is_ready(&self, ticket: Ticket) -> bool {
-        self.poll_ticket(ticket, Waker::noop()).is_ready()
+        let _ = ticket;
+        false
     }
 
     /// Says that these locations will be read soon. A hint: it may be ignored, and never fails.
@@ -146,7 +149,7 @@ pub trait StateView: Sync {
         let _ = locations;
     }
 
-    /// Whether reads can be pending. When `false`, execution keeps to the path without suspension.
+    /// Whether reads can be pending; always the same answer. When `false`, execution keeps to the path without suspension.
     fn may_pend(&self) -> bool {
         false
     }

@@ -41,14 +41,15 @@ impl Desk {
         task
     }
 
-    /// Reports, and gets the next task, which may be to wait; wakes others if there is more to do.
-    pub(super) fn next_or_wait(&self, event: Event) -> Task {
+    /// Reports, and gets the next task, which may be to wait; wakes others if there is more to do. Says also whether
+    /// somebody sleeps.
+    pub(super) fn next_or_wait(&self, event: Event) -> (Task, bool) {
         let mut state = self.state.lock();
         let task = state.scheduler.step(event);
         if task != Task::Wait {
             self.notify(&state);
         }
-        task
+        (task, state.waiting > 0)
     }
 
     /// Reports that reads of the parent state have ended.

@@ -90,6 +90,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             let kit = Kit::new(worker, self.plan.clock);
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve_in_relay(relay, &baton, kit))) {
                 // The other worker leaves before the panic goes on.
+                self.halt();
                 baton.end();
                 resume_unwind(panic);
             }

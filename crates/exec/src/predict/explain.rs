@@ -11,7 +11,7 @@ use smallvec::{SmallVec, smallvec};
 /// How far behind the hash the fields of a struct in a mapping are looked for.
 const OFFSET_MAX: u64 = 64;
 /// Mappings in mappings.
-const DEPTH_MAX: u32 = 4;
+const DEPTH_MAX: u32 = 2;
 /// Words of the arguments that count.
 const ARGUMENTS_MAX: usize = 24;
 /// Explanations of one location.

@@ -28,6 +28,8 @@ const MEETINGS_MAX: usize = 4096;
 const WRITES_MAX: usize = 512;
 /// Gas of a transaction of which nothing is known.
 const UNKNOWN_GAS: u64 = 100_000;
+/// Gas of reading a slot for the first time. EIP-2929.
+const COLD_READ_GAS: u64 = 2_100;
 /// Locations that are read ahead for one block.
 const LOCATIONS_MAX: usize = 1 << 16;
 
@@ -192,7 +194,7 @@ impl Forecast {
     /// Where calls of trusted keys will come by at places where calls meet. Those in mappings must be hashed: for
     /// calls only whose gas `pays` for it.
     fn meetings(&self, book: &mut Book, input: &BlockInput<'_>, pays: impl Fn(u64) -> bool) -> Vec<Meeting> {
-        let mut meetings = Vec::new();
+        let (mut meetings, mut looked_at) = (Vec::new(), 0);
         for group in self.groups.iter().filter(|group| group.is_contended) {
             let Some(habit) = group.key.and_then(|key| book.habit(&key)) else { continue };
             let contended = |usual: &&Usual| usual.is_contended() && usual.is_expected();
@@ -201,7 +203,9 @@ impl Forecast {
                 continue;
             }
             for tx in group.txs.iter().copied().map(TxIndex) {
-                if meetings.len() >= MEETINGS_MAX {
+                // What gives no location costs as much.
+                looked_at += usuals.len();
+                if looked_at > MEETINGS_MAX {
                     return meetings;
                 }
                 let hashes = self.gas(tx).is_some_and(&pays);
@@ -230,7 +234,7 @@ impl Forecast {
     /// Gas of the block: what its header says, or what is known of its transactions.
     fn block_gas(&self, input: &BlockInput<'_>) -> u64 {
         match input.block.header().gas_used {
-            0 => self.gas.iter().map(|gas| gas.unwrap_or(UNKNOWN_GAS)).sum(),
+            0 => self.gas.iter().fold(0, |sum: u64, gas| sum.saturating_add(gas.unwrap_or(UNKNOWN_GAS))),
             used => used,
         }
     }
@@ -243,7 +247,7 @@ impl Forecast {
         let limit = |tx: usize| input.block.transactions()[tx].gas_limit();
         let weight = |(tx, gas): (usize, &Option<u64>)| gas.unwrap_or_else(|| limit(tx).min(UNKNOWN_GAS));
         let weights: Vec<u64> = self.gas.iter().enumerate().map(weight).collect();
-        let total: u64 = weights.iter().sum();
+        let total = weights.iter().fold(0, |sum: u64, weight| sum.saturating_add(*weight));
         let heavy = total / (workers as u64 * 4).max(1);
         if weights.iter().any(|weight| *weight > heavy) { weights } else { Vec::new() }
     }
@@ -282,16 +286,24 @@ impl Forecast {
 
     /// Locations that the block will probably touch, in its order; each may come several times.
     pub(super) fn locations(&self, book: &mut Book, input: &BlockInput<'_>) -> Vec<Location> {
+        // No block reads more than it has gas for, whatever its calls are made to look like.
+        let mut left = usize::try_from(input.block.header().gas_limit / COLD_READ_GAS).unwrap_or(usize::MAX);
+        left = left.min(LOCATIONS_MAX);
         let mut locations = Vec::new();
         for tx in (0..self.group_of.len()).map(TxIndex::from) {
-            if locations.len() >= LOCATIONS_MAX {
-                break;
-            }
+            let limit = input.block.transactions()[tx.pos()].gas_limit() / COLD_READ_GAS;
+            let mut left_of_tx = usize::try_from(limit).unwrap_or(usize::MAX).min(left);
+            let before = left_of_tx;
             self.each_usual(book, input, tx, |call, usual| {
-                if usual.is_possible() {
+                if left_of_tx > 0 && usual.is_possible() {
+                    left_of_tx -= 1;
                     locations.extend(call.location(&usual.place));
                 }
             });
+            left -= before - left_of_tx;
+            if left == 0 {
+                break;
+            }
         }
         locations
     }

@@ -81,7 +81,8 @@ impl Notebook {
                 break;
             }
             touched.push((*address, None));
-            touched.extend(account.storage.keys().take(TOUCHED_MAX).map(|slot| (*address, Some(*slot))));
+            let room = TOUCHED_MAX - touched.len();
+            touched.extend(account.storage.keys().take(room).map(|slot| (*address, Some(*slot))));
         }
         self.lessons.lock().push(Lesson { tx, touched, preimages });
     }

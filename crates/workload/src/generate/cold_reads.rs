@@ -1,5 +1,6 @@
 //! Counts what a block asks the parent state for.
 
+use alloy_primitives::Address;
 use motet_types::{Location, Read, StateView, Ticket, ViewError};
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -38,6 +39,14 @@ impl<V: StateView> StateView for ColdReads<V> {
 
     fn poll_ticket(&self, ticket: Ticket, waker: &Waker) -> Poll<()> {
         self.inner.poll_ticket(ticket, waker)
+    }
+
+    fn has_storage(&self, address: Address) -> Result<bool, ViewError> {
+        self.inner.has_storage(address)
+    }
+
+    fn is_ready(&self, ticket: Ticket) -> bool {
+        self.inner.is_ready(ticket)
     }
 
     fn prefetch(&self, locations: &[Location]) {
