@@ -31,7 +31,7 @@ const OVER: u32 = u32::MAX;
 
 /// Looks for the other worker before the first begins without it: a tenth of a second or so.
 const LOOKS_MAX: u32 = 200_000;
-/// Looks after each of which it lets other threads go first: the one that is waited for may be among them.
+/// Looks after which other threads may go first: the one that is waited for may be among them.
 const LOOKS_BUSY: u32 = 10_000;
 
 /// Whose turn it is, and how many have come.
@@ -52,22 +52,20 @@ impl Baton {
             if self.come.load(Ordering::SeqCst) as usize == WORKERS {
                 return;
             }
-            if look < LOOKS_BUSY {
-                std::hint::spin_loop();
-            } else {
-                std::thread::yield_now();
-            }
+            pause(look);
         }
     }
 
     /// Waits for a worker's turn; `false` when there will be none.
     fn take(&self, worker: usize) -> bool {
+        let mut look = 0;
         loop {
             match self.turn.load(Ordering::SeqCst) {
                 OVER => return false,
                 turn if turn as usize == worker => return true,
-                _ => std::hint::spin_loop(),
+                _ => pause(look),
             }
+            look = look.saturating_add(1);
         }
     }
 
@@ -141,5 +139,14 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         self.close();
         kit.take_back(std::mem::take(&mut *self.spent[kit.worker].lock()));
         self.trace.lock().extend(kit.trace.into_events());
+    }
+}
+
+/// Between two looks at the baton.
+fn pause(look: u32) {
+    if look < LOOKS_BUSY {
+        std::hint::spin_loop();
+    } else {
+        std::thread::yield_now();
     }
 }
