@@ -365,6 +365,7 @@ impl BlockExecutor {
             Schedule::Seeded(_) | Schedule::Driven(_) => usize::MAX,
         };
         let pends = parent.view.may_pend();
+        let workers = u32::try_from(self.config.workers).unwrap_or(u32::MAX);
         let suspended = match &self.rehearsal {
             Some(_) => self.config.fiber_bytes_limit / crate::fiber::STACK_BYTES,
             None => fibers_max,
@@ -378,8 +379,9 @@ impl BlockExecutor {
             fibers_max: fibers_max.saturating_add(self.config.workers),
             limits: match list {
                 // A list is right or the block is rejected: there is nothing to waste.
-                Some(_) => Limits { waste_floor_gas: u64::MAX / 2, suspended, ..Limits::default() },
+                Some(_) => Limits { workers, waste_floor_gas: u64::MAX / 2, suspended, ..Limits::default() },
                 None => Limits {
+                    workers,
                     lookahead: self.config.lookahead.max(1),
                     suspended,
                     reads_ahead: pends,

@@ -95,6 +95,8 @@ enum Status {
 /// How far speculation may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
+    /// Workers that there are.
+    pub(crate) workers: u32,
     /// Transactions started ahead of the cursor.
     pub(crate) lookahead: u32,
     /// Transactions that may be suspended at a time. Past it only the cursor's own starts: another would block its
@@ -111,7 +113,14 @@ pub(crate) struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { lookahead: 1024, suspended: u32::MAX, reads_ahead: false, waste_floor_gas: 2_000_000, waste_divisor: 2 }
+        Self {
+            workers: 2,
+            lookahead: 1024,
+            suspended: u32::MAX,
+            reads_ahead: false,
+            waste_floor_gas: 2_000_000,
+            waste_divisor: 2,
+        }
     }
 }
 
@@ -176,7 +185,7 @@ impl Scheduler {
             counts: Counts::default(),
             wasted_gas: 0,
             committed_gas: 0,
-            regret: Regret::new(),
+            regret: Regret::new(limits.workers),
             suspended: 0,
             halted: false,
         }

@@ -1,7 +1,10 @@
 //! The state machine by itself, one rule each.
 
-use super::regret::{PAUSE, TROUBLE_MAX};
+use super::regret::{PAUSE, TROUBLE_PER_WORKER};
 use super::*;
+
+/// Of two workers.
+const TROUBLE_MAX: u32 = 2 * TROUBLE_PER_WORKER;
 
 fn scheduler(tx_count: usize) -> Scheduler {
     Scheduler::new(tx_count, (0..tx_count).map(TxIndex::from).collect(), Limits::default())
