@@ -3,6 +3,7 @@
 mod random_block;
 mod support;
 
+use alloy_primitives::U256;
 use motet_exec::simulate::{
     BlockCosts, MachineCosts, Relay, Setting, SimulateError, Simulation, TxCosts, Work, simulate, time_steps,
 };
@@ -11,7 +12,8 @@ use motet_exec::{
 };
 use motet_types::{BlockOutcome, Fork, Location, RecoveredBlock, TxIndex};
 use random_block::random_block;
-use support::{Case, Code, PendingView, Tx, contract, eoa, everything};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use support::{Case, Code, PanickingView, PendingView, Tx, Watchdog, contract, eoa, everything};
 
 const MACHINE: MachineCosts = MachineCosts {
     clock_ns: 0,
@@ -326,4 +328,18 @@ fn all_carried(trace: &[TraceEvent]) -> bool {
         let by_other = ran(commit.tx).is_none_or(|run| run.worker != commit.worker && run.end_ns <= commit.start_ns);
         by_other && commit.what == TraceWhat::Committed { count: 1 }
     })
+}
+
+#[test]
+fn a_view_that_panics_ends_a_relay() {
+    let made = independent(8);
+    let watchdog = Watchdog::new("a relay over a view that panics");
+    let input = BlockInput::new(&made.block, &made.case.rules);
+    for way in [Relay::Alternating, Relay::Divided] {
+        watchdog.doing(format!("{way:?}"));
+        let relay = BlockExecutor::in_relay(way, || 0);
+        let view = PanickingView { state: &made.case.state, at: Location::Slot(contract(3), U256::ONE) };
+        let ended = catch_unwind(AssertUnwindSafe(|| relay.execute(Engine::Optimistic, &input, &view, None)));
+        assert!(ended.is_err(), "{way:?}: the panic reaches the caller");
+    }
 }
