@@ -1,9 +1,13 @@
 //! Blooms of logs. Yellow Paper, section 4.3.1.
 
-use alloy_primitives::{Bloom, Log, keccak256};
+use alloy_primitives::{B256, Bloom, Log};
+use motet_keccak::keccak256_many;
 
 /// Entries of a memo. A power of two.
 const ENTRIES: usize = 256;
+
+/// Keys that are hashed at once: several times what fits in one vector, so that few lanes stay empty.
+const HASHED_TOGETHER: usize = 64;
 
 /// Bits of a bloom.
 const BLOOM_BITS: usize = 2048;
@@ -17,6 +21,8 @@ const BLOOM_BITS: usize = 2048;
 pub(crate) struct BloomMemo {
     /// By the end of what is hashed; empty until the first log.
     entries: Vec<Entry>,
+    /// What is to be hashed next. Empty between blooms.
+    unknown: Vec<Unknown>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -24,47 +30,95 @@ struct Entry {
     /// The hashed bytes: a topic, or an address with zeros in front. `len` tells them apart; 0: nothing.
     key: [u8; 32],
     len: u8,
-    /// Positions of bits, 0 to 2047 from the least significant.
-    bits: [u16; 3],
+    /// Positions of bits, 0 to 2047 from the least significant; `None` while it is among the unknown.
+    bits: Option<[u16; 3]>,
+}
+
+/// Something to hash, and its place among the entries.
+#[derive(Clone, Copy, Debug)]
+struct Unknown {
+    key: [u8; 32],
+    len: u8,
+    place: usize,
+}
+
+/// A bloom under way.
+#[derive(Debug)]
+struct Filling {
+    bloom: Bloom,
+    /// Bits that are not set.
+    bits_left: usize,
 }
 
 impl BloomMemo {
     /// The bloom of the logs of one receipt.
     pub(crate) fn bloom(&mut self, logs: &[Log]) -> Bloom {
-        let mut bloom = Bloom::ZERO;
+        let mut bloom = Filling { bloom: Bloom::ZERO, bits_left: BLOOM_BITS };
         if logs.is_empty() {
-            return bloom;
+            return bloom.bloom;
         }
         if self.entries.is_empty() {
-            self.entries.resize(ENTRIES, Entry { key: [0; 32], len: 0, bits: [0; 3] });
+            self.entries.resize(ENTRIES, Entry { key: [0; 32], len: 0, bits: None });
         }
-        // A receipt with some thousand logs has every bit set: then nothing can be added.
-        let mut bits_left = BLOOM_BITS;
         for log in logs {
-            self.add(&mut bloom, &mut bits_left, log.address.as_slice());
+            self.add(&mut bloom, log.address.as_slice());
             for topic in log.topics() {
-                self.add(&mut bloom, &mut bits_left, topic.as_slice());
+                self.add(&mut bloom, topic.as_slice());
             }
-            if bits_left == 0 {
+            // A receipt with some thousand logs has every bit set: then nothing can be added.
+            if bloom.bits_left == 0 {
                 break;
             }
         }
-        bloom
+        self.hash_unknown(&mut bloom);
+        bloom.bloom
     }
 
-    fn add(&mut self, bloom: &mut Bloom, bits_left: &mut usize, bytes: &[u8]) {
+    /// Adds what is known; what is not is hashed with others.
+    fn add(&mut self, bloom: &mut Filling, bytes: &[u8]) {
         let mut key = [0; 32];
         key[32 - bytes.len()..].copy_from_slice(bytes);
         let len = bytes.len() as u8;
-        let entry = &mut self.entries[place(&key)];
-        if entry.len != len || entry.key != key {
-            *entry = Entry { key, len, bits: bits(bytes) };
+        let place = place(&key);
+        let entry = &mut self.entries[place];
+        if entry.len == len && entry.key == key {
+            // Without bits it is among the unknown already.
+            entry.bits.into_iter().for_each(|bits| bloom.set(bits));
+            return;
         }
-        for bit in entry.bits {
-            let byte = &mut bloom.0[255 - usize::from(bit / 8)];
-            *bits_left -= usize::from(*byte & (1 << (bit % 8)) == 0);
+        *entry = Entry { key, len, bits: None };
+        self.unknown.push(Unknown { key, len, place });
+        if self.unknown.len() == HASHED_TOGETHER {
+            self.hash_unknown(bloom);
+        }
+    }
+
+    fn hash_unknown(&mut self, bloom: &mut Filling) {
+        for (unknown, hash) in self.unknown.iter().zip(keccak256_many(&self.unknown)) {
+            let bits = bits(&hash);
+            bloom.set(bits);
+            let entry = &mut self.entries[unknown.place];
+            if entry.len == unknown.len && entry.key == unknown.key {
+                entry.bits = Some(bits);
+            }
+        }
+        self.unknown.clear();
+    }
+}
+
+impl Filling {
+    fn set(&mut self, bits: [u16; 3]) {
+        for bit in bits {
+            let byte = &mut self.bloom.0[255 - usize::from(bit / 8)];
+            self.bits_left -= usize::from(*byte & (1 << (bit % 8)) == 0);
             *byte |= 1 << (bit % 8);
         }
+    }
+}
+
+impl AsRef<[u8]> for Unknown {
+    fn as_ref(&self) -> &[u8] {
+        &self.key[32 - usize::from(self.len)..]
     }
 }
 
@@ -76,15 +130,14 @@ fn place(key: &[u8; 32]) -> usize {
 }
 
 /// The low 11 bits of the first three pairs of bytes of the keccak.
-fn bits(bytes: &[u8]) -> [u16; 3] {
-    let hash = keccak256(bytes);
+fn bits(hash: &B256) -> [u16; 3] {
     [0, 2, 4].map(|at| u16::from_be_bytes([hash[at], hash[at + 1]]) & 0x7ff)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_primitives::{Address, B256, Bytes, logs_bloom};
+    use alloy_primitives::{Address, Bytes, keccak256, logs_bloom};
     use proptest::prelude::*;
 
     fn log() -> impl Strategy<Value = Log> {

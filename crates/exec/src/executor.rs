@@ -185,6 +185,12 @@ pub struct Report {
     pub trace: Vec<TraceEvent>,
 }
 
+/// Gas that transactions may use which one worker gets at once. A plain payment takes two microseconds, and a turn at
+/// the desk half of one, or one where two workers meet there.
+const HANDFUL_GAS: u64 = 250_000;
+/// Transactions that are committed at once while there is other work.
+const COMMITTED_AT_ONCE: u32 = 16;
+
 /// Executes blocks. Threads, stacks and analysed code live as long as it does.
 ///
 /// # Example
@@ -371,6 +377,10 @@ impl BlockExecutor {
             None => fibers_max,
         };
         let suspended = u32::try_from(suspended).unwrap_or(u32::MAX);
+        let header = input.block.header();
+        let block_gas = if header.gas_used > 0 { header.gas_used } else { header.gas_limit };
+        let (handful_gas, commit_min) = self.at_once();
+        let limits = Limits { workers, suspended, block_gas, handful_gas, commit_min, ..Limits::default() };
         let plan = Plan {
             workers: self.config.workers,
             suspension: self.config.suspension,
@@ -379,14 +389,8 @@ impl BlockExecutor {
             fibers_max: fibers_max.saturating_add(self.config.workers),
             limits: match list {
                 // A list is right or the block is rejected: there is nothing to waste.
-                Some(_) => Limits { workers, waste_floor_gas: u64::MAX / 2, suspended, ..Limits::default() },
-                None => Limits {
-                    workers,
-                    lookahead: self.config.lookahead.max(1),
-                    suspended,
-                    reads_ahead: pends,
-                    ..Limits::default()
-                },
+                Some(_) => Limits { waste_floor_gas: u64::MAX / 2, ..limits },
+                None => Limits { lookahead: self.config.lookahead.max(1), reads_ahead: pends, ..limits },
             },
             pends,
             hints: &hints,
@@ -430,6 +434,19 @@ impl BlockExecutor {
             trace: log.trace,
         };
         Ok(Execution { outcome, report })
+    }
+
+    /// The gas of transactions that a worker gets at once, and how many are committed at once.
+    fn at_once(&self) -> (u64, u32) {
+        match (&self.rehearsal, self.config.schedule) {
+            // Whoever has executed a transaction hands it over.
+            (Some(Rehearsal::Relay(_)), _) | (_, Schedule::Driven(_)) => (0, 1),
+            // Seeds show what can happen: with and without.
+            (None, Schedule::Seeded(seed)) => {
+                ([0, HANDFUL_GAS, u64::MAX][(seed / 3 % 3) as usize], [1, 3, COMMITTED_AT_ONCE][(seed % 3) as usize])
+            }
+            _ => (HANDFUL_GAS, COMMITTED_AT_ONCE),
+        }
     }
 
     fn listed<'a, V: StateView + ?Sized>(

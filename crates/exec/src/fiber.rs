@@ -9,9 +9,9 @@
 
 #![allow(unsafe_code)]
 
+use crate::parallel::Ahead;
 use crate::speculate::Wait;
 use crate::stop::Stop;
-use crate::vm::EvmState;
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use motet_types::TxIndex;
@@ -24,8 +24,8 @@ pub const STACK_BYTES: usize = 512 << 10;
 /// What a fiber is told.
 #[derive(Debug)]
 pub(crate) enum In {
-    /// Run this transaction, with this room for its accounts.
-    Run(TxIndex, EvmState),
+    /// Run this transaction, in the memory of an outcome that is done with.
+    Run(TxIndex, Option<Box<Ahead>>),
     /// What you waited for may be there: look again.
     Go,
     /// Give the transaction up.

@@ -18,6 +18,7 @@
 //! of one account are folded by whoever reads them.
 
 mod account;
+mod ascending;
 mod slot;
 
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
@@ -34,8 +35,9 @@ pub(crate) use account::SeenAccount;
 
 /// Shards, each under a lock. A power of two, well above any worker count.
 const SHARDS: usize = 64;
-/// Room for locations that a memory may keep from block to block. A block of 60 Mgas reads at most 30,000.
-const KEPT_LOCATIONS_MAX: usize = 1 << 16;
+/// Room for locations that a memory may keep from block to block, some 64 MB. A block of 60 Mgas reads at most 30,000; one
+/// of a gigagas of swaps 80,000.
+const KEPT_LOCATIONS_MAX: usize = 1 << 18;
 
 /// Writes of unfinished transactions over the state so far.
 #[allow(missing_debug_implementations)]
@@ -184,12 +186,12 @@ impl MvMemory {
         self.with_account(address, |cell| cell.balance_observed(tx, balance));
     }
 
-    /// A slot as transaction `tx` should see it. The reader is noted even where the parent state is to be asked, so
+    /// A slot as transaction `tx` should see it; all below `end` is final. The reader is noted even where the parent state is to be asked, so
     /// that whoever writes meanwhile tells it.
-    pub(crate) fn slot(&self, tx: TxIndex, address: &Address, slot: &U256) -> Lookup<U256> {
+    pub(crate) fn slot(&self, tx: TxIndex, address: &Address, slot: &U256, end: TxIndex) -> Lookup<U256> {
         let any_wipe = self.any_wipe.load(Ordering::SeqCst);
         let wipe = any_wipe.then(|| self.with_account(address, |cell| cell.wipe_below(tx))).flatten().flatten();
-        self.with_new_slot(address, slot, |cell| cell.read(tx, wipe))
+        self.with_new_slot(address, slot, |cell| cell.read(tx, wipe, end))
     }
 
     /// Whether the storage that the parent state has is gone for transaction `tx`.

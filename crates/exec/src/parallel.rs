@@ -32,7 +32,7 @@ use crate::scheduler::{Counts, Event, Limits, Scheduler, Task, WaitFor};
 use crate::speculate::{Observations, Shared, Source, SpeculativeDb, Wait};
 use crate::stop::Stop;
 use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
-use crate::vm::{BlockEnv, CfgEnv, EvmState, Executed, FeePolicy, Vm, VmError, block_env, cfg_env, tx_env};
+use crate::vm::{BlockEnv, CfgEnv, Executed, FeePolicy, Vm, VmError, block_env, cfg_env, tx_env};
 use alloy_consensus::Transaction as _;
 use alloy_primitives::Bloom;
 use corosensei::stack::DefaultStack;
@@ -217,7 +217,9 @@ pub(crate) fn run<'a, V: StateView + ?Sized>(
         cfg: cfg_env(input.rules),
         block: block_env(input.block, input.rules),
         shared,
-        desk: Arc::new(Desk::new(Scheduler::new(tx_count, start_order(&plan, tx_count), plan.limits))),
+        desk: Arc::new(Desk::new(
+            Scheduler::new(tx_count, start_order(&plan, tx_count), plan.limits).with_gas_limits(gas_limits(input)),
+        )),
         cells: (0..tx_count).map(|_| Mutex::new(Cell::default())).collect(),
         order: Mutex::new(Some(order)),
         error: Mutex::new(None),
@@ -257,6 +259,11 @@ pub(crate) fn run<'a, V: StateView + ?Sized>(
     run.finish(workers)
 }
 
+/// What each transaction may use.
+fn gas_limits(input: &BlockInput<'_>) -> Vec<u64> {
+    input.block.transactions().iter().map(|tx| tx.gas_limit()).collect()
+}
+
 /// The order of first starts: heavy transactions first where weights say so, else as in the block.
 fn start_order(plan: &Plan<'_>, tx_count: usize) -> Vec<TxIndex> {
     let mut order: Vec<TxIndex> = (0..tx_count).map(TxIndex::from).collect();
@@ -286,14 +293,21 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         let mut direct: Option<Vm<Db<'a, 'static, V>>> = None;
         let mut event = Event::Idle;
         loop {
-            let task = self.next_task(event);
+            kit.reports.push(event);
+            let task = match kit.next_in_hand() {
+                Some(tx) => Task::first(tx),
+                None => self.next_task(&mut kit.reports),
+            };
             kit.trace.begin();
             event = match task {
-                Task::Execute { tx, incarnation } => {
+                Task::Execute { tx, incarnation, more } => {
+                    if more > 0 {
+                        kit.queue(tx, more);
+                    }
                     kit.trace.after(self.prepare(tx, incarnation));
-                    let room = kit.room();
+                    let blank = self.blank(&mut kit);
                     match self.take_fiber() {
-                        Some(fiber) => self.drive(fiber, tx, In::Run(tx, room), incarnation, &mut kit),
+                        Some(fiber) => self.drive(fiber, tx, In::Run(tx, blank), incarnation, &mut kit),
                         None => {
                             let vm = direct.get_or_insert_with(|| {
                                 Vm::new(
@@ -303,7 +317,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                                     self.recycled.room(),
                                 )
                             });
-                            let attempt = attempt(self.input, vm, tx, room);
+                            let attempt = attempt(self.input, vm, tx, blank);
                             self.settle(tx, incarnation, attempt, &mut kit)
                         }
                     }
@@ -349,16 +363,22 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
 
     /// Makes ready for another incarnation, and says why the one before does not hold.
     fn prepare(&self, tx: TxIndex, incarnation: Incarnation) -> Option<AbortedBy> {
-        self.shared.doomed[tx.pos()].store(false, Ordering::SeqCst);
         if incarnation == Incarnation::default() {
             return None;
         }
+        self.shared.doomed[tx.pos()].store(false, Ordering::SeqCst);
         self.contended.store(true, Ordering::SeqCst);
         let mut cell = self.cells[tx.pos()].lock();
         if let Source::Memory(memory) = &self.shared.source {
             memory.mark_estimates(tx, &cell.written);
         }
         cell.aborted_by.take()
+    }
+
+    /// The memory of an outcome that a worker made and that is in the ledger now.
+    fn blank(&self, kit: &mut Kit) -> Option<Box<Ahead>> {
+        let worker = kit.worker;
+        kit.blank(|| std::mem::take(&mut *self.spent[worker].lock()))
     }
 
     fn take_suspended(&self, tx: TxIndex) -> Fiber<'a, Attempt> {
@@ -416,7 +436,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             let mut vm = Vm::new(SpeculativeDb::new(shared, gate), cfg, block, recycled.room());
             loop {
                 let attempt = match command {
-                    In::Run(tx, room) => attempt(input, &mut vm, tx, room),
+                    In::Run(tx, blank) => attempt(input, &mut vm, tx, blank),
                     In::Go | In::Cancel => Attempt::Cancelled,
                     In::Quit => return recycled.keep_room(vm.into_parts().1),
                 };
@@ -473,8 +493,6 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
 
     /// Takes in what an attempt gave.
     fn settle(&self, tx: TxIndex, incarnation: Incarnation, attempt: Attempt, kit: &mut Kit) -> Event {
-        let spent = std::mem::take(&mut *self.spent[kit.worker].lock());
-        kit.take_back(spent);
         let mut cell = self.cells[tx.pos()].lock();
         match attempt {
             Attempt::Executed(mut ahead) => {
@@ -565,12 +583,15 @@ fn attempt<V: StateView + ?Sized>(
     input: &BlockInput<'_>,
     vm: &mut Vm<Db<'_, '_, V>>,
     tx: TxIndex,
-    room: EvmState,
+    mut blank: Option<Box<Ahead>>,
 ) -> Attempt {
-    vm.reuse(room);
+    let observations = blank.as_mut().map(|blank| {
+        vm.reuse(std::mem::take(&mut blank.executed.state));
+        std::mem::take(&mut blank.observations)
+    });
     let envelope = &input.block.transactions()[tx.pos()];
     let authorities = input.block.authorities[tx.pos()].iter().flatten().copied();
-    vm.db().begin(tx, input.block.senders[tx.pos()], envelope.nonce(), authorities);
+    vm.db().begin(tx, input.block.senders[tx.pos()], envelope.nonce(), authorities, observations.unwrap_or_default());
     match vm.transact(tx_env(input.block, tx), FeePolicy::Apart) {
         Ok(executed) => {
             let observations = vm.db().take_observations();
@@ -580,7 +601,14 @@ fn attempt<V: StateView + ?Sized>(
             if observations.unbounded || (destroyed && input.rules.is_active(Fork::Amsterdam)) {
                 return Attempt::Deferred;
             }
-            Attempt::Executed(Box::new(Ahead { executed, observations, bloom: Bloom::ZERO, worker: 0 }))
+            let ahead = Ahead { executed, observations, bloom: Bloom::ZERO, worker: 0 };
+            Attempt::Executed(match blank {
+                Some(mut room) => {
+                    *room = ahead;
+                    room
+                }
+                None => Box::new(ahead),
+            })
         }
         Err(VmError::Invalid(_)) | Err(VmError::Stopped(Stop::View(_))) => Attempt::Deferred,
         Err(VmError::Stopped(Stop::Unlisted(mismatch))) => Attempt::Unlisted(mismatch),

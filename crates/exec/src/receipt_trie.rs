@@ -10,7 +10,7 @@
 
 use alloy_consensus::ReceiptEnvelope;
 use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Log};
 use alloy_rlp::Encodable;
 use alloy_trie::{HashBuilder, Nibbles};
 use motet_keccak::keccak256_many;
@@ -34,6 +34,18 @@ const PIECE: usize = 4;
 /// How many pieces so many receipts make.
 pub(crate) fn pieces(count: usize) -> usize {
     groups(count).div_ceil(PIECE)
+}
+
+/// All pieces, those with the most bytes of logs first.
+pub(crate) fn pieces_by_size(receipts: &[ReceiptEnvelope]) -> Vec<usize> {
+    let piece_of = |group: usize| group / PIECE;
+    let bytes = |log: &Log| log.data.data.len() + 32 * log.topics().len();
+    let mut sizes: Vec<(usize, usize)> = (0..pieces(receipts.len())).map(|piece| (0, piece)).collect();
+    for (index, receipt) in receipts.iter().enumerate() {
+        sizes[piece_of(index / GROUP)].0 += receipt.logs().iter().map(bytes).sum::<usize>();
+    }
+    sizes.sort_unstable_by(|a, b| b.cmp(a));
+    sizes.into_iter().map(|(_, piece)| piece).collect()
 }
 
 /// The hashes of the branch nodes above the groups of a piece, in their order; `None` where fewer than two receipts hang

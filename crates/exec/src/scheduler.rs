@@ -25,6 +25,18 @@ use regret::Regret;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+/// Transactions whose commit is over before somebody else would be awake.
+const COMMITTED_SOON: usize = 4;
+
+/// Executed gas that is worth a commit.
+const COMMIT_GAS_MIN: u64 = 400_000;
+
+/// Transactions that one worker is given at once, at most: others may wait for what they write.
+const HANDFUL_MAX: u32 = 16;
+
+/// Transactions that one worker runs in order before it reports: others may wait for what they write.
+const RUN_MAX: u32 = 16;
+
 /// What a worker reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
@@ -62,8 +74,9 @@ pub(crate) enum WaitFor {
 /// What a worker shall do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// Start a transaction.
-    Execute { tx: TxIndex, incarnation: Incarnation },
+    /// Start a transaction; after it, one after the other, so `more` that follow it in the block, each for the first
+    /// time. All are reported together.
+    Execute { tx: TxIndex, incarnation: Incarnation, more: u32 },
     /// Go on with a suspended one.
     Resume { tx: TxIndex },
     /// Commit transactions, in order. The first may have to be run now (`in_order`).
@@ -72,6 +85,13 @@ pub(crate) enum Task {
     Wait,
     /// The block is done, or given up.
     Done,
+}
+
+impl Task {
+    /// To start a transaction for the first time.
+    pub(crate) fn first(tx: TxIndex) -> Self {
+        Self::Execute { tx, incarnation: Incarnation::default(), more: 0 }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +125,12 @@ pub(crate) struct Limits {
     /// Whether transactions start ahead of their turn even where that wastes work, once each: reads of the parent state
     /// take so long that the reads are worth more.
     pub(crate) reads_ahead: bool,
+    /// What the block says that it uses, a guess: losses are measured by it.
+    pub(crate) block_gas: u64,
+    /// Transactions that one worker gets at once may use so much gas together.
+    pub(crate) handful_gas: u64,
+    /// Transactions that are committed at once, where nothing needs them sooner.
+    pub(crate) commit_min: u32,
     /// Wasted gas that is always forgiven.
     pub(crate) waste_floor_gas: u64,
     /// Beyond the floor, wasted gas may reach committed gas divided by this.
@@ -118,6 +144,9 @@ impl Default for Limits {
             lookahead: 1024,
             suspended: u32::MAX,
             reads_ahead: false,
+            block_gas: 0,
+            handful_gas: 0,
+            commit_min: 1,
             waste_floor_gas: 2_000_000,
             waste_divisor: 2,
         }
@@ -145,6 +174,10 @@ pub(crate) struct Scheduler {
     /// Set while a transaction runs on values known to be stale.
     stale: Vec<bool>,
     gas: Vec<u64>,
+    /// What each may use; empty: unknown.
+    gas_limits: Vec<u64>,
+    /// Who waits for its turn.
+    turn_waiters: BTreeSet<TxIndex>,
     /// The order of first starts, and how far it has come.
     order: Vec<TxIndex>,
     next_fresh: usize,
@@ -175,6 +208,8 @@ impl Scheduler {
             incarnations: vec![Incarnation::default(); tx_count],
             stale: vec![false; tx_count],
             gas: vec![0; tx_count],
+            gas_limits: Vec::new(),
+            turn_waiters: BTreeSet::new(),
             order,
             next_fresh: 0,
             cursor: 0,
@@ -185,10 +220,16 @@ impl Scheduler {
             counts: Counts::default(),
             wasted_gas: 0,
             committed_gas: 0,
-            regret: Regret::new(limits.workers),
+            regret: Regret::new(&limits),
             suspended: 0,
             halted: false,
         }
+    }
+
+    /// With what each transaction may use, so that one worker can be given several short ones at once.
+    pub(crate) fn with_gas_limits(mut self, gas_limits: Vec<u64>) -> Self {
+        self.gas_limits = gas_limits;
+        self
     }
 
     /// Takes a worker's report and gives it its next task.
@@ -207,9 +248,18 @@ impl Scheduler {
         self.counts
     }
 
-    /// Whether another worker would find something to do, or has to leave.
-    pub(crate) fn has_work(&self) -> bool {
-        self.finished() || self.can_commit() || self.next_ready().is_some() || self.fresh().is_some()
+    /// Whether another worker would find something to do, or has to leave, beside `task`, which a worker has just been
+    /// given.
+    ///
+    /// To wake somebody takes longer than to commit a few transactions: after those the worker takes the next itself.
+    pub(crate) fn has_work_beside(&self, task: &Task) -> bool {
+        if self.finished() || self.fresh().is_some() {
+            return true;
+        }
+        let back_soon = matches!(task, Task::Commit { range, in_order: false } if range.len() <= COMMITTED_SOON);
+        self.should_commit()
+            || self.ready_now().nth(usize::from(back_soon)).is_some()
+            || (*task == Task::Wait && self.can_commit())
     }
 
     /// Whether the block is done or given up.
@@ -243,14 +293,11 @@ impl Scheduler {
             Event::Suspended { tx, on } => {
                 self.counts.suspensions += 1;
                 self.suspended += 1;
-                // Waiting for the parent state is no trouble between transactions.
-                if on != WaitFor::Ticket {
-                    self.regret.trouble(1, self.cursor);
-                }
+                self.regret.suspended(on, self.cursor);
                 self.wait(tx, on, true);
             }
             Event::Blocked { tx, on } => {
-                self.abort(1);
+                self.abort(1, 0);
                 self.next_incarnation(tx);
                 self.wait(tx, on, false);
             }
@@ -267,15 +314,14 @@ impl Scheduler {
             Event::Committed { range, gas, wasted_gas, redone, suspects } => {
                 self.committing = false;
                 self.committed_gas = self.committed_gas.saturating_add(gas);
-                self.waste(wasted_gas);
-                self.abort(redone);
+                self.abort(redone, wasted_gas);
                 self.counts.executions += u64::from(redone);
                 for tx in range.clone() {
                     self.status[tx as usize] = Status::Committed;
                     self.wake(TxIndex(tx));
                 }
                 self.cursor = range.end;
-                self.regret.committed(self.cursor);
+                self.regret.committed(gas);
                 self.wake_turn();
                 self.suspect(suspects);
             }
@@ -291,7 +337,7 @@ impl Scheduler {
         if self.finished() {
             return Task::Done;
         }
-        if self.can_commit() {
+        if self.should_commit() {
             return self.start_commit();
         }
         if let Some(tx) = self.next_ready() {
@@ -304,35 +350,60 @@ impl Scheduler {
                 self.suspended -= 1;
                 return Task::Resume { tx };
             }
-            return self.start(tx);
+            return self.start(tx, 0);
         }
         match self.fresh() {
             Some(at) => {
                 let tx = self.order[at];
-                self.status[tx.pos()] = Status::Running;
+                let more = self.handful(at) - 1;
+                for tx in &self.order[at..=at + more as usize] {
+                    self.status[tx.pos()] = Status::Running;
+                }
                 while self.order.get(self.next_fresh).is_some_and(|tx| self.status[tx.pos()] != Status::Fresh) {
                     self.next_fresh += 1;
                 }
-                self.start(tx)
+                self.start(tx, more)
             }
+            None if self.can_commit() => self.start_commit(),
             None => Task::Wait,
         }
     }
 
-    fn start(&mut self, tx: TxIndex) -> Task {
+    fn start(&mut self, tx: TxIndex, more: u32) -> Task {
         self.stale[tx.pos()] = false;
-        self.counts.executions += 1;
-        Task::Execute { tx, incarnation: self.incarnations[tx.pos()] }
+        self.counts.executions += 1 + u64::from(more);
+        Task::Execute { tx, incarnation: self.incarnations[tx.pos()], more }
+    }
+
+    /// How many transactions one worker is given at once, from the one that `order` has at `at`: those that follow it
+    /// in the block and are short.
+    fn handful(&self, at: usize) -> u32 {
+        let stacks = self.limits.suspended.saturating_sub(self.suspended).max(1);
+        let horizon = self.cursor.saturating_add(self.limits.lookahead);
+        let first = self.order[at].0;
+        let mut gas = 0_u64;
+        let mut count = 0;
+        for (next, tx) in (first..).zip(&self.order[at..]) {
+            gas = gas.saturating_add(self.gas_limits.get(tx.pos()).copied().unwrap_or(u64::MAX));
+            let joins = tx.0 == next && tx.0 < horizon && self.status[tx.pos()] == Status::Fresh;
+            if count > 0 && (!joins || gas > self.limits.handful_gas || count >= HANDFUL_MAX.min(stacks)) {
+                break;
+            }
+            count += 1;
+        }
+        count
     }
 
     /// The lowest transaction to resume or restart. Restarts end with speculation: the cursor runs them. Where no more
     /// may be suspended, only the lowest of all restarts.
     fn next_ready(&self) -> Option<TxIndex> {
+        self.ready_now().next()
+    }
+
+    fn ready_now(&self) -> impl Iterator<Item = TxIndex> {
         let may_restart = |tx: TxIndex| self.speculating() && (self.may_suspend() || tx.0 == self.cursor);
-        self.ready
-            .iter()
-            .find(|tx| self.status[tx.pos()] == Status::Ready { suspended: true } || may_restart(**tx))
-            .copied()
+        let suspended = |tx: TxIndex| self.status[tx.pos()] == Status::Ready { suspended: true };
+        self.ready.iter().copied().filter(move |tx| suspended(*tx) || may_restart(*tx))
     }
 
     fn may_suspend(&self) -> bool {
@@ -366,21 +437,59 @@ impl Scheduler {
             }
     }
 
+    /// Whether it is time to commit: each time the ledger comes from another processor's caches, so that many at once
+    /// are cheaper than one by one.
+    fn should_commit(&self) -> bool {
+        if !self.can_commit() {
+            return false;
+        }
+        let first = self.cursor as usize;
+        if self.status[first] != Status::Executed || !self.turn_waiters.is_empty() {
+            return true;
+        }
+        let mut gas = 0_u64;
+        for (count, at) in (1..).zip(first..) {
+            match self.status.get(at) {
+                Some(Status::Executed) => gas = gas.saturating_add(self.gas[at]),
+                // In its turn it runs, and others may wait for what it writes.
+                Some(Status::Deferred) => return true,
+                _ => return false,
+            }
+            if count >= self.limits.commit_min || gas >= COMMIT_GAS_MIN {
+                return true;
+            }
+        }
+        false
+    }
+
     fn start_commit(&mut self) -> Task {
         self.committing = true;
         let first = self.cursor;
-        if self.status[first as usize] != Status::Executed {
-            self.ready.remove(&TxIndex(first));
-            self.status[first as usize] = Status::Committing;
-            self.counts.executions += 1;
-            return Task::Commit { range: first..first + 1, in_order: true };
-        }
         let mut end = first;
+        if self.status[first as usize] != Status::Executed {
+            while end == first || self.joins_run(first, end) {
+                self.ready.remove(&TxIndex(end));
+                self.status[end as usize] = Status::Committing;
+                end += 1;
+            }
+            self.counts.executions += u64::from(end - first);
+            return Task::Commit { range: first..end, in_order: true };
+        }
         while let Some(Status::Executed) = self.status.get(end as usize) {
             self.status[end as usize] = Status::Committing;
             end += 1;
         }
         Task::Commit { range: first..end, in_order: false }
+    }
+
+    /// Whether transaction `tx` is run in order by whoever has run those from `first` on. Where nothing starts ahead of
+    /// its turn, one after the other on one processor is faster than turn by turn on two.
+    fn joins_run(&self, first: u32, tx: u32) -> bool {
+        let not_begun = matches!(
+            self.status.get(tx as usize),
+            Some(Status::Fresh | Status::Ready { suspended: false } | Status::Deferred)
+        );
+        not_begun && tx < self.regret.paused_until() && tx - first < RUN_MAX && !self.limits.reads_ahead
     }
 
     fn wait(&mut self, tx: TxIndex, on: WaitFor, suspended: bool) {
@@ -400,13 +509,20 @@ impl Scheduler {
             return self.make_ready(tx, suspended);
         }
         self.status[tx.pos()] = Status::Waiting { on, suspended };
-        if let WaitFor::Tx(lower) = on {
-            self.waiters.insert((lower, tx));
+        match on {
+            WaitFor::Tx(lower) => {
+                self.waiters.insert((lower, tx));
+            }
+            WaitFor::Turn => {
+                self.turn_waiters.insert(tx);
+            }
+            WaitFor::Ticket => {}
         }
     }
 
     fn make_ready(&mut self, tx: TxIndex, suspended: bool) {
         self.status[tx.pos()] = Status::Ready { suspended };
+        self.turn_waiters.remove(&tx);
         self.ready.insert(tx);
     }
 
@@ -471,8 +587,7 @@ impl Scheduler {
 
     /// Throws the work of an executed transaction away.
     fn restart(&mut self, tx: TxIndex) {
-        self.abort(1);
-        self.waste(self.gas[tx.pos()]);
+        self.abort(1, self.gas[tx.pos()]);
         self.next_incarnation(tx);
         self.make_ready(tx, false);
     }
@@ -490,10 +605,11 @@ impl Scheduler {
         }
     }
 
-    fn abort(&mut self, count: u32) {
+    fn abort(&mut self, count: u32, gas: u64) {
         self.counts.aborts += u64::from(count);
+        self.waste(gas);
         if count > 0 {
-            self.regret.trouble(2 * count, self.cursor);
+            self.regret.aborted(count, gas, self.cursor);
         }
     }
 

@@ -189,7 +189,7 @@ impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
         }
     }
 
-    /// Makes ready for a transaction. The sender's nonce is taken to be the transaction's: anything else
+    /// Makes ready for a transaction, whose observations go into `room`. The sender's nonce is taken to be the transaction's: anything else
     /// would make the block invalid, and is found out at commit.
     pub(crate) fn begin(
         &mut self,
@@ -197,6 +197,7 @@ impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
         sender: Address,
         nonce: u64,
         authorities: impl Iterator<Item = Address>,
+        room: Observations,
     ) {
         self.tx = tx;
         self.sender = sender;
@@ -204,6 +205,7 @@ impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
         self.exact = None;
         self.blocked = None;
         self.wants_preimages = self.shared.notebook.wants_preimages(tx);
+        self.observations = room;
         self.observations.clear();
         self.observations.nonces.extend(authorities);
     }
@@ -327,7 +329,7 @@ impl<'a, 'y, V: StateView + ?Sized> SpeculativeDb<'a, 'y, V> {
 
     fn guessed_slot(&mut self, memory: &MvMemory, address: Address, slot: U256) -> Result<U256, Stop> {
         loop {
-            match memory.slot(self.tx, &address, &slot) {
+            match memory.slot(self.tx, &address, &slot, self.shared.committed.get()) {
                 Lookup::Value(value, _) => {
                     self.observations.slots_from_block.push((address, slot));
                     return Ok(value);

@@ -67,6 +67,14 @@ mod tests {
     }
 
     #[test]
+    fn inputs_far_longer_than_the_others_hash_right() {
+        for lengths in [vec![100_000, 1, 2, 3], vec![0, 50_000, 7, 49_000, 9], vec![3_000; 11], vec![9_000, 9_000, 0]] {
+            let inputs: Vec<Vec<u8>> = lengths.iter().map(|len| (0..*len).map(|at| at as u8).collect()).collect();
+            assert_eq!(keccak256_many(&inputs), one_by_one(&inputs), "{lengths:?}");
+        }
+    }
+
+    #[test]
     fn every_length_around_a_block_hashes_right() {
         let inputs: Vec<Vec<u8>> = (0..=410).map(|len| (0..len).map(|at| at as u8).collect()).collect();
         assert_eq!(keccak256_many(&inputs), one_by_one(&inputs));

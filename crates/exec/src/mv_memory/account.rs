@@ -1,5 +1,6 @@
 //! One account in the multi-version memory.
 
+use super::ascending::{OfTx, count_below, find, put};
 use super::{Lookup, Origin, Suspect, Written};
 use crate::vm::{Bytecode, VmAccount};
 use alloy_primitives::{Address, B256, U256};
@@ -68,6 +69,18 @@ pub(crate) struct SeenAccount {
     pub(crate) code: Option<Bytecode>,
 }
 
+impl OfTx for AccountVersion {
+    fn tx(&self) -> TxIndex {
+        self.tx
+    }
+}
+
+impl OfTx for AccountReader {
+    fn tx(&self) -> TxIndex {
+        self.tx
+    }
+}
+
 impl AccountCell {
     pub(super) fn new(address: Address) -> Self {
         Self { address, base: None, versions: SmallVec::new(), readers: SmallVec::new() }
@@ -108,17 +121,14 @@ impl AccountCell {
             version.apply(&mut seen);
         }
         let reader = AccountReader::new(tx, &seen, exact);
-        match self.readers.binary_search_by_key(&tx, |known| known.tx) {
-            Ok(at) => self.readers[at] = reader,
-            Err(at) => self.readers.insert(at, reader),
-        }
+        put(&mut self.readers, reader, |readers| count_below(readers, end));
         Lookup::Value(seen, origin)
     }
 
     /// Notes that `tx` looked at the balance that it was given earlier.
     pub(super) fn balance_observed(&mut self, tx: TxIndex, balance: U256) {
-        if let Ok(at) = self.readers.binary_search_by_key(&tx, |reader| reader.tx) {
-            self.readers[at].balance = Some(balance);
+        if let Some(reader) = find(&mut self.readers, tx) {
+            reader.balance = Some(balance);
         }
     }
 
@@ -130,10 +140,7 @@ impl AccountCell {
 
     pub(super) fn publish(&mut self, version: AccountVersion, suspects: &mut Vec<Suspect>) {
         let (tx, quiet) = (version.tx, version.is_quiet());
-        match self.versions.binary_search_by_key(&tx, |version| version.tx) {
-            Ok(at) => self.versions[at] = version,
-            Err(at) => self.versions.insert(at, version),
-        }
+        put(&mut self.versions, version, |_| 0);
         self.suspect(tx, quiet, suspects);
     }
 
@@ -144,15 +151,15 @@ impl AccountCell {
     }
 
     pub(super) fn mark_estimate(&mut self, tx: TxIndex) {
-        if let Ok(at) = self.versions.binary_search_by_key(&tx, |version| version.tx) {
-            self.versions[at].estimate = true;
+        if let Some(version) = find(&mut self.versions, tx) {
+            version.estimate = true;
         }
     }
 
     /// Moves the versions of committed transactions into the base, and forgets readers among them.
     fn fold(&mut self, end: TxIndex) {
         let Some(base) = &mut self.base else { return };
-        let finals = self.versions.partition_point(|version| version.tx < end);
+        let finals = count_below(&self.versions, end);
         if finals == 0 {
             return;
         }
@@ -166,7 +173,7 @@ impl AccountCell {
         base.account = seen.account;
         base.code = seen.code;
         base.origin = Origin::Block;
-        let gone = self.readers.partition_point(|reader| reader.tx < end);
+        let gone = count_below(&self.readers, end);
         self.readers.drain(..gone);
     }
 
@@ -176,7 +183,7 @@ impl AccountCell {
     /// One pass over readers and versions, both ascending.
     fn suspect(&self, tx: TxIndex, quiet: bool, suspects: &mut Vec<Suspect>) {
         let Some(base) = &self.base else { return };
-        let above = self.readers.partition_point(|reader| reader.tx <= tx);
+        let above = count_below(&self.readers, TxIndex(tx.0 + 1));
         let mut readers = self.readers[above..].iter().filter(|reader| !quiet || reader.balance.is_some()).peekable();
         if readers.peek().is_none() {
             return;

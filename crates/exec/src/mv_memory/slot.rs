@@ -1,5 +1,6 @@
 //! One slot in the multi-version memory.
 
+use super::ascending::{OfTx, count_below, find, put};
 use super::{Lookup, Origin, Suspect, Written};
 use alloy_primitives::{Address, U256};
 use motet_types::TxIndex;
@@ -7,6 +8,9 @@ use smallvec::SmallVec;
 
 /// The writer that a reader saw when it saw none.
 const NOBODY: TxIndex = TxIndex(u32::MAX);
+
+/// Versions that a slot keeps before those that nobody reads any more are forgotten.
+const VERSIONS_KEPT: usize = 8;
 
 /// Versions of a slot, and who read which.
 #[derive(Debug)]
@@ -28,6 +32,12 @@ struct SlotVersion {
     value: U256,
 }
 
+impl OfTx for SlotVersion {
+    fn tx(&self) -> TxIndex {
+        self.tx
+    }
+}
+
 impl SlotCell {
     pub(super) fn new(address: Address, slot: U256) -> Self {
         Self { address, slot, opened: None, versions: SmallVec::new(), readers: SmallVec::new() }
@@ -38,9 +48,9 @@ impl SlotCell {
     }
 
     /// The value as transaction `tx` should see it, where the storage was last wiped by `wipe` (before the
-    /// transactions: by 0). Notes the reader unless it must wait.
-    pub(super) fn read(&mut self, tx: TxIndex, wipe: Option<TxIndex>) -> Lookup<U256> {
-        let below = self.versions.partition_point(|version| version.tx < tx);
+    /// transactions: by 0); all below `end` is final. Notes the reader unless it must wait.
+    pub(super) fn read(&mut self, tx: TxIndex, wipe: Option<TxIndex>, end: TxIndex) -> Lookup<U256> {
+        let below = count_below(&self.versions, tx);
         let version = below.checked_sub(1).map(|at| self.versions[at]);
         let (value, writer) = match version.filter(|version| wipe.is_none_or(|wipe| version.tx >= wipe)) {
             Some(version) if version.estimate => return Lookup::Estimate(version.tx),
@@ -50,16 +60,24 @@ impl SlotCell {
                 (self.opened.as_deref().map_or(Lookup::Parent, |value| Lookup::Value(*value, Origin::Block)), NOBODY)
             }
         };
-        match self.readers.binary_search_by_key(&tx, |reader| reader.0) {
-            Ok(at) => self.readers[at].1 = writer,
-            Err(at) => self.readers.insert(at, (tx, writer)),
+        put(&mut self.readers, (tx, writer), |readers| count_below(readers, end));
+        if self.versions.len() > VERSIONS_KEPT {
+            self.forget_before(end);
         }
         value
     }
 
+    /// Forgets versions that nobody reads any more: of those that are final, all but the last.
+    fn forget_before(&mut self, end: TxIndex) {
+        let finals = count_below(&self.versions, end);
+        if finals > VERSIONS_KEPT {
+            self.versions.drain(..finals - 1);
+        }
+    }
+
     pub(super) fn publish(&mut self, tx: TxIndex, value: U256, suspects: &mut Vec<Suspect>) {
         let version = SlotVersion { tx, estimate: false, value };
-        let at = self.versions.partition_point(|version| version.tx < tx);
+        let at = count_below(&self.versions, tx);
         let known = match self.versions.get_mut(at) {
             Some(present) if present.tx == tx => std::mem::replace(present, version).value == value,
             _ => {
@@ -69,7 +87,7 @@ impl SlotCell {
         };
         let next = self.versions.get(at + 1).map(|version| version.tx);
         // The next writer is itself a reader of this version; those above it see its own.
-        let from = self.readers.partition_point(|reader| reader.0 <= tx);
+        let from = count_below(&self.readers, TxIndex(tx.0 + 1));
         let sees = self.readers[from..].iter().take_while(|reader| next.is_none_or(|next| reader.0 <= next));
         let stale = sees.filter(|reader| !known || reader.1 != tx);
         suspects.extend(stale.map(|reader| self.suspect(reader.0)));
@@ -78,20 +96,20 @@ impl SlotCell {
     /// Takes back what `tx` wrote or was expected to write.
     pub(super) fn withdraw(&mut self, tx: TxIndex, suspects: &mut Vec<Suspect>) {
         self.versions.retain(|version| version.tx != tx);
-        let from = self.readers.partition_point(|reader| reader.0 <= tx);
+        let from = count_below(&self.readers, TxIndex(tx.0 + 1));
         let stale = self.readers[from..].iter().filter(|reader| reader.1 == tx);
         suspects.extend(stale.map(|reader| self.suspect(reader.0)));
     }
 
     pub(super) fn mark_estimate(&mut self, tx: TxIndex) {
-        if let Ok(at) = self.versions.binary_search_by_key(&tx, |version| version.tx) {
-            self.versions[at].estimate = true;
+        if let Some(version) = find(&mut self.versions, tx) {
+            version.estimate = true;
         }
     }
 
     pub(super) fn predict(&mut self, tx: TxIndex) {
-        if let Err(at) = self.versions.binary_search_by_key(&tx, |version| version.tx) {
-            self.versions.insert(at, SlotVersion { tx, estimate: true, value: U256::ZERO });
+        if find(&mut self.versions, tx).is_none() {
+            put(&mut self.versions, SlotVersion { tx, estimate: true, value: U256::ZERO }, |_| 0);
         }
     }
 

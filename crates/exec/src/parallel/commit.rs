@@ -1,7 +1,7 @@
 //! Taking transactions into the ledger, in order.
 
 use super::kit::Kit;
-use super::{Ahead, Run};
+use super::{Ahead, Run, Spent};
 use crate::error::ExecError;
 use crate::error::InvalidBlock;
 use crate::in_order::{InOrder, journal_account};
@@ -24,6 +24,7 @@ impl<V: StateView + ?Sized> Run<'_, V> {
         let mut held = self.order.lock();
         let Some(order) = held.as_mut() else { unreachable!("transactions {range:?} come after the end") };
         let (mut gas, mut wasted_gas, mut redone, mut suspects) = (0, 0, 0, Vec::new());
+        let mut spent: Spent = Vec::new();
         for tx in range.clone().map(TxIndex) {
             let recipient = self.input.block.transactions()[tx.pos()].to();
             let mut cell = self.cells[tx.pos()].lock();
@@ -62,7 +63,7 @@ impl<V: StateView + ?Sized> Run<'_, V> {
                     }
                     self.shared.notebook.note(tx, recipient, &ahead.executed.state, preimages);
                     order.commit(&mut ahead.executed, Some(ahead.bloom));
-                    self.spent[ahead.worker].lock().push(ahead);
+                    spent.push(ahead);
                 }
                 None => {
                     let mut found = Vec::new();
@@ -91,9 +92,26 @@ impl<V: StateView + ?Sized> Run<'_, V> {
             self.shared.committed.advance(tx);
         }
         drop(held);
+        self.give_back(spent);
         kit.trace.end_commit(range.clone());
         suspects.retain(|tx| tx.0 >= range.end);
         Ok(Event::Committed { range, gas, wasted_gas, redone, suspects })
+    }
+
+    /// Gives memory back to the workers that it came from.
+    fn give_back(&self, spent: Spent) {
+        let mut of_one: Spent = Vec::with_capacity(spent.len());
+        for ahead in spent {
+            if let Some(last) = of_one.last()
+                && last.worker != ahead.worker
+            {
+                self.spent[last.worker].lock().append(&mut of_one);
+            }
+            of_one.push(ahead);
+        }
+        if let Some(last) = of_one.last() {
+            self.spent[last.worker].lock().append(&mut of_one);
+        }
     }
 
     /// Checks an outcome against the ledger and completes it: balances rebased, the fee paid.

@@ -22,32 +22,42 @@ struct State {
     waiting: u32,
 }
 
+impl State {
+    /// Takes reports in, oldest first, and gives the next task.
+    fn take(&mut self, reports: &mut Vec<Event>) -> Task {
+        for event in reports.drain(..) {
+            self.scheduler.report(event);
+        }
+        self.scheduler.step(Event::Idle)
+    }
+}
+
 impl Desk {
     pub(super) fn new(scheduler: Scheduler) -> Self {
         Self { state: Mutex::new(State { scheduler, waiting: 0 }), work: Condvar::default() }
     }
 
     /// Reports, and gets the next task; waits for one if need be.
-    pub(super) fn next(&self, event: Event) -> Task {
+    pub(super) fn next(&self, reports: &mut Vec<Event>) -> Task {
         let mut state = self.state.lock();
-        let mut task = state.scheduler.step(event);
+        let mut task = state.take(reports);
         while task == Task::Wait {
             state.waiting += 1;
             state = self.work.wait(state);
             state.waiting -= 1;
             task = state.scheduler.step(Event::Idle);
         }
-        self.notify(&state);
+        self.notify_beside(&state, &task);
         task
     }
 
     /// Reports, and gets the next task, which may be to wait; wakes others if there is more to do. Says also whether
     /// somebody sleeps.
-    pub(super) fn next_or_wait(&self, event: Event) -> (Task, bool) {
+    pub(super) fn next_or_wait(&self, reports: &mut Vec<Event>) -> (Task, bool) {
         let mut state = self.state.lock();
-        let task = state.scheduler.step(event);
+        let task = state.take(reports);
         if task != Task::Wait {
-            self.notify(&state);
+            self.notify_beside(&state, &task);
         }
         (task, state.waiting > 0)
     }
@@ -62,8 +72,8 @@ impl Desk {
     }
 
     /// Reports, and gets the next task, which may be to wait.
-    pub(super) fn ask(&self, event: Event) -> Task {
-        self.state.lock().scheduler.step(event)
+    pub(super) fn ask(&self, reports: &mut Vec<Event>) -> Task {
+        self.state.lock().take(reports)
     }
 
     /// Reports, and gets nothing.
@@ -72,10 +82,10 @@ impl Desk {
     }
 
     /// Like [`Desk::ask`], and what is left for workers that wait.
-    pub(super) fn ask_for_others(&self, event: Event) -> (Task, More) {
+    pub(super) fn ask_for_others(&self, reports: &mut Vec<Event>) -> (Task, More) {
         let mut state = self.state.lock();
-        let task = state.scheduler.step(event);
-        let more = match (state.scheduler.has_work(), state.scheduler.is_over()) {
+        let task = state.take(reports);
+        let more = match (state.scheduler.has_work_beside(&task), state.scheduler.is_over()) {
             (true, true) => More::End,
             (true, false) => More::Work,
             (false, _) => More::Nothing,
@@ -108,7 +118,12 @@ impl Desk {
     }
 
     fn notify(&self, state: &State) {
-        if state.waiting > 0 && state.scheduler.has_work() {
+        self.notify_beside(state, &Task::Wait);
+    }
+
+    /// Wakes others, if there is more to do than `task`, which somebody has just been given.
+    fn notify_beside(&self, state: &State, task: &Task) {
+        if state.waiting > 0 && state.scheduler.has_work_beside(task) {
             if state.scheduler.is_over() {
                 self.work.notify_all();
             } else {

@@ -36,6 +36,8 @@ enum Stage {
 pub(super) struct Remains {
     ended: Ended,
     parts: Vec<Mutex<Option<LedgerPart>>>,
+    /// Pieces of the receipts trie, those with the longest receipts first: one can be longer than all others.
+    pieces: Vec<usize>,
     next: AtomicU32,
     done: Mutex<Done>,
 }
@@ -98,26 +100,27 @@ impl Finale {
 impl Remains {
     fn new(mut ended: Ended) -> Self {
         let parts = ended.ledger.parts.drain(..).map(|part| Mutex::new(Some(part))).collect();
-        Self { ended, parts, next: AtomicU32::new(0), done: Mutex::default() }
+        let pieces = receipt_trie::pieces_by_size(&ended.outcome.receipts);
+        Self { ended, parts, pieces, next: AtomicU32::new(0), done: Mutex::default() }
     }
 
     fn help(&self, memory: Option<&MvMemory>) {
-        let pieces = receipt_trie::pieces(self.ended.outcome.receipts.len());
         let mut mine = Done::default();
         loop {
             let job = self.next.fetch_add(1, Ordering::SeqCst) as usize;
+            if let Some(piece) = self.pieces.get(job) {
+                mine.branches.push((*piece, receipt_trie::branches(&self.ended.outcome.receipts, *piece)));
+                continue;
+            }
+            let job = job - self.pieces.len();
             if let Some(part) = self.parts.get(job) {
                 let part = part.lock().take();
                 mine.parts.extend(part.map(|part| (job, part.finish(&self.ended.ledger.deployed))));
                 continue;
             }
             let job = job - self.parts.len();
-            if job < pieces {
-                mine.branches.push((job, receipt_trie::branches(&self.ended.outcome.receipts, job)));
-                continue;
-            }
             match memory {
-                Some(memory) if job - pieces < MvMemory::PARTS => memory.empty_part(job - pieces),
+                Some(memory) if job < MvMemory::PARTS => memory.empty_part(job),
                 _ => break,
             }
         }

@@ -101,12 +101,13 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         let mut event = Event::Idle;
         baton.come();
         while baton.take(worker) {
-            let task = self.desk.ask(std::mem::replace(&mut event, Event::Idle));
+            kit.reports.push(std::mem::replace(&mut event, Event::Idle));
+            let task = self.desk.ask(&mut kit.reports);
             kit.trace.begin();
             match task {
-                Task::Execute { tx, incarnation } => {
+                Task::Execute { tx, incarnation, .. } => {
                     kit.trace.after(self.prepare(tx, incarnation));
-                    let room = kit.room();
+                    let blank = self.blank(&mut kit);
                     let vm = vm.get_or_insert_with(|| {
                         Vm::new(
                             SpeculativeDb::new(self.shared, Gate::Direct),
@@ -115,7 +116,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                             self.recycled.room(),
                         )
                     });
-                    let attempt = attempt(self.input, vm, tx, room);
+                    let attempt = attempt(self.input, vm, tx, blank);
                     // It is reported by whom made it; the other one finds it at the desk.
                     let done = self.settle(tx, incarnation, attempt, &mut kit);
                     self.desk.tell(done);

@@ -18,6 +18,8 @@ use std::ops::Range;
 enum Worker<'a> {
     /// Between tasks, with something to report.
     Reporting(Event),
+    /// About to start one of several transactions that it was given together.
+    Starting(TxIndex),
     /// In the middle of a transaction.
     Running { fiber: Fiber<'a, Attempt>, tx: TxIndex, incarnation: Incarnation, command: In },
     /// About to publish or give up what an attempt gave.
@@ -66,22 +68,31 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         self.trace.lock().extend(events);
     }
 
+    fn begin_driven(&self, tx: TxIndex, incarnation: Incarnation, kit: &mut Kit) -> Worker<'a> {
+        let fiber = self.new_fiber().unwrap_or_else(|| panic!("no memory for a stack"));
+        Worker::Running { fiber, tx, incarnation, command: In::Run(tx, self.blank(kit)) }
+    }
+
     /// One step of one worker, and what that means for the others.
     fn step_driven(&self, worker: Worker<'a>, kit: &mut Kit) -> (Worker<'a>, Told) {
         match worker {
             Worker::Done => (Worker::Done, Told::Nothing),
             Worker::Reporting(event) => {
-                let news = event != Event::Idle;
+                kit.reports.push(event);
+                if let Some(tx) = kit.next_in_hand() {
+                    return (Worker::Starting(tx), Told::Nothing);
+                }
+                let news = kit.reports.iter().any(|event| *event != Event::Idle);
                 kit.trace.begin();
-                match self.desk.ask(event) {
+                match self.desk.ask(&mut kit.reports) {
                     Task::Wait if news => (Worker::Reporting(Event::Idle), Told::NewsThenWait),
                     Task::Wait => (Worker::Reporting(Event::Idle), Told::ToWait),
                     Task::Done => (Worker::Done, Told::ToWork),
                     Task::Commit { range, in_order } => (Worker::Committing { range, in_order }, Told::ToWork),
-                    Task::Execute { tx, incarnation } => {
+                    Task::Execute { tx, incarnation, more } => {
+                        kit.queue(tx, more);
                         kit.trace.after(self.prepare(tx, incarnation));
-                        let fiber = self.new_fiber().unwrap_or_else(|| panic!("no memory for a stack"));
-                        (Worker::Running { fiber, tx, incarnation, command: In::Run(tx, kit.room()) }, Told::ToWork)
+                        (self.begin_driven(tx, incarnation, kit), Told::ToWork)
                     }
                     Task::Resume { tx } => {
                         let fiber = self.take_suspended(tx);
@@ -91,6 +102,10 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
                         )
                     }
                 }
+            }
+            Worker::Starting(tx) => {
+                kit.trace.begin();
+                (self.begin_driven(tx, Incarnation::default(), kit), Told::Nothing)
             }
             Worker::Running { mut fiber, tx, incarnation, command } => match fiber.step(command) {
                 Out::Paused => (Worker::Running { fiber, tx, incarnation, command: In::Go }, Told::Nothing),

@@ -45,23 +45,23 @@ impl Tickets {
 
 impl<V: StateView + ?Sized> Run<'_, V> {
     /// The next task of a worker, where reads can be pending.
-    pub(super) fn next_task(&self, event: Event) -> Task {
+    pub(super) fn next_task(&self, reports: &mut Vec<Event>) -> Task {
         if !self.plan.pends {
-            return self.desk.next(event);
+            return self.desk.next(reports);
         }
         self.look(MISSES_AT_A_GLANCE);
-        let (mut task, mut somebody_sleeps) = self.desk.next_or_wait(event);
+        let (mut task, mut somebody_sleeps) = self.desk.next_or_wait(reports);
         for _ in 0..LOOKS_MAX {
             if task != Task::Wait {
                 break;
             }
             std::hint::spin_loop();
             self.look(usize::MAX);
-            (task, somebody_sleeps) = self.desk.next_or_wait(Event::Idle);
+            (task, somebody_sleeps) = self.desk.next_or_wait(reports);
         }
         if task == Task::Wait {
             self.leave_wakers();
-            return self.desk.next(Event::Idle);
+            return self.desk.next(reports);
         }
         // Whoever sleeps would have time for what ends while the others work.
         if somebody_sleeps {

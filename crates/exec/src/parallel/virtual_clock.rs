@@ -194,7 +194,10 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             Doing::Given(task) => {
                 books.kits[at].trace.begin();
                 match task {
-                    Task::Execute { tx, incarnation } => {
+                    Task::Execute { tx, incarnation, more } => {
+                        if more > 0 {
+                            books.kits[at].queue(tx, more);
+                        }
                         books.kits[at].trace.after(self.prepare(tx, incarnation));
                         books.slices[tx.pos()] = 0;
                         let running = self.begin_virtually(at, tx, incarnation, crew, books);
@@ -246,7 +249,14 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
 
     /// A worker reports, and gets a task or goes to sleep.
     fn ask_virtually(&self, at: usize, event: Event, now: u64, crew: &mut Crew<'a>, books: &mut Books<'_>) {
-        let (task, more) = self.desk.ask_for_others(event);
+        let kit = &mut books.kits[at];
+        kit.reports.push(event);
+        if let Some(tx) = kit.next_in_hand() {
+            crew.goes_on(at);
+            crew.hands[at].doing = Doing::Given(Task::first(tx));
+            return;
+        }
+        let (task, more) = self.desk.ask_for_others(&mut kit.reports);
         let wake = match more {
             _ if task == Task::Wait || !crew.anybody_sleeps() => Wake::Nobody,
             super::desk::More::Nothing => Wake::Nobody,
@@ -289,7 +299,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         };
         let fiber = fiber.or_else(|| if keeps { self.new_fiber() } else { self.fresh_fiber() });
         let fiber = fiber.unwrap_or_else(|| panic!("no memory for a stack of {STACK_BYTES} bytes"));
-        let command = In::Run(tx, books.kits[at].room());
+        let command = In::Run(tx, self.blank(&mut books.kits[at]));
         Running { fiber, tx, incarnation, command, keeps, resumed: false, extra_ns }
     }
 

@@ -197,7 +197,7 @@ fn time_vm(clock: fn() -> u64) -> u64 {
             let began = clock();
             let db = SpeculativeDb::new(&shared, Gate::<'static, Attempt>::Direct);
             let mut vm = Vm::new(db, cfg.clone(), env.clone(), recycled.room());
-            vm.db().begin(TxIndex(0), Default::default(), 0, std::iter::empty());
+            vm.db().begin(TxIndex(0), Default::default(), 0, std::iter::empty(), Default::default());
             let ended = clock();
             recycled.keep_room(std::hint::black_box(vm).into_parts().1);
             ended.saturating_sub(began)

@@ -96,6 +96,12 @@ impl<'a> Crew<'a> {
         self.hands[at].step = Step { work, tx, due, busy: true, ..self.hands[at].step };
     }
 
+    /// Has a worker, whose step just ended, begin the next at once.
+    pub(super) fn goes_on(&mut self, at: usize) {
+        let now = self.hands[at].step.began;
+        self.hands[at].step = Step { tx: None, due: now, ..self.hands[at].step };
+    }
+
     /// Has a worker go to the desk. `wake` of those that sleep are notified from there.
     pub(super) fn turn_at_desk(&mut self, at: usize, wake: Wake) {
         self.set_busy(at, true);

@@ -20,12 +20,12 @@ pub(crate) fn time_dispatch(pool: &Pool, workers: usize, clock: fn() -> u64) -> 
     let times = Mutex::new(Vec::with_capacity(3 * TXS));
     pool.scope(workers, |_| {
         let mut own = Vec::with_capacity(3 * TXS);
-        let mut event = Event::Idle;
+        let mut reports = Vec::new();
         loop {
             let began = clock();
-            let task = desk.next(event);
+            let task = desk.next(&mut reports);
             own.push(clock().saturating_sub(began));
-            event = match task {
+            let event = match task {
                 Task::Execute { tx, .. } => Event::Executed { tx, gas: 21_000, in_chain: false, suspects: Vec::new() },
                 Task::Commit { range, .. } => {
                     Event::Committed { range, gas: 21_000, wasted_gas: 0, redone: 0, suspects: Vec::new() }
@@ -33,6 +33,7 @@ pub(crate) fn time_dispatch(pool: &Pool, workers: usize, clock: fn() -> u64) -> 
                 Task::Done => break,
                 Task::Resume { .. } | Task::Wait => Event::Idle,
             };
+            reports.push(event);
             spin(clock, AWAY_NS);
         }
         times.lock().extend(own);
