@@ -364,6 +364,9 @@ impl BlockExecutor {
         list: Option<&ListIndex<'_>>,
         mut foresight: Foresight<'_>,
     ) -> Result<Execution, ExecError> {
+        if matches!(self.config.schedule, Schedule::Threads) && self.rehearsal.is_none() {
+            self.pool.announce();
+        }
         let hints = foresight.hints(input, self.config.workers);
         let fibers_max = match self.config.schedule {
             Schedule::Threads => (self.config.fiber_bytes_limit / crate::fiber::STACK_BYTES).max(1),

@@ -14,9 +14,9 @@ use motet_types::{Location, TxIndex};
 /// Transactions of a block that are studied.
 const LESSONS_MAX: usize = 64;
 /// Gas of a block for each of them: to study one takes a few microseconds, in which a worker executes 20,000 gas.
-const GAS_PER_LESSON: u64 = 2_000_000;
+const GAS_PER_LESSON: u64 = 4_000_000;
 /// However small the block.
-const LESSONS_ALWAYS: usize = 4;
+const LESSONS_ALWAYS: usize = 2;
 /// Of those, how many whose recipient is called once and was never seen before.
 const STRANGERS_MAX: usize = 4;
 /// Gas from which on it pays to let a transaction wait for a predicted write: to run it twice must cost more than
