@@ -598,7 +598,9 @@ impl Scheduler {
 
     fn waste(&mut self, gas: u64) {
         self.wasted_gas = self.wasted_gas.saturating_add(gas);
+        let others = u64::from(self.limits.workers.max(2) - 1);
         let budget = self.limits.waste_floor_gas.saturating_add(self.committed_gas / self.limits.waste_divisor);
+        let budget = budget.saturating_mul(others);
         if self.wasted_gas > budget {
             self.regret.gave_up = true;
             self.counts.gave_up = true;
