@@ -15,8 +15,10 @@ use crate::prefetch;
 use crate::recycled::Recycled;
 use crate::report::TraceEvent;
 use crate::scheduler::Limits;
+use crate::scheduler::regret::loss_gas;
 use crate::speculate::{Shared, Source};
 use crate::vm::{CodeCache, code_bytes_max};
+use alloy_consensus::Transaction as _;
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::B256;
 use choice::choose;
@@ -100,7 +102,8 @@ impl<'a> BlockInput<'a> {
     }
 }
 
-/// Who listens while a block executes: it is told of each transaction in order, as soon as it is final.
+/// Who listens while a block executes: it is told of each transaction in order, once it is final; of some at a time, where
+/// there is other work to do meanwhile.
 pub trait CommitSink: Send {
     /// Whether the change that each step makes is wanted. It costs a copy.
     fn wants_steps(&self) -> bool {
@@ -381,9 +384,12 @@ impl BlockExecutor {
         };
         let suspended = u32::try_from(suspended).unwrap_or(u32::MAX);
         let header = input.block.header();
+        // A block's own word costs time if it is false; what its transactions ask for bounds it.
+        let asked = input.block.transactions().iter().fold(0, |sum: u64, tx| sum.saturating_add(tx.gas_limit()));
         let block_gas = if header.gas_used > 0 { header.gas_used } else { header.gas_limit };
         let (handful_gas, commit_min) = self.at_once();
-        let limits = Limits { workers, suspended, block_gas, handful_gas, commit_min, ..Limits::default() };
+        let limits = Limits { workers, suspended, handful_gas, commit_min, ..Limits::default() };
+        let limits = Limits { loss_gas: self.loss_gas(block_gas.min(asked)), ..limits };
         let plan = Plan {
             workers: self.config.workers,
             suspension: self.config.suspension,
@@ -448,7 +454,17 @@ impl BlockExecutor {
             (None, Schedule::Seeded(seed)) => {
                 ([0, HANDFUL_GAS, u64::MAX][(seed / 3 % 3) as usize], [1, 3, COMMITTED_AT_ONCE][(seed % 3) as usize])
             }
+            // Small blocks, under the model checker.
+            _ if cfg!(feature = "shuttle") => (2_000_000, 3),
             _ => (HANDFUL_GAS, COMMITTED_AT_ONCE),
+        }
+    }
+
+    fn loss_gas(&self, block_gas: u64) -> u64 {
+        match self.config.schedule {
+            // Some pause at once, some soon: their blocks are small.
+            Schedule::Seeded(seed) => [0, 100_000, loss_gas(block_gas)][(seed / 9 % 3) as usize],
+            Schedule::Threads | Schedule::Driven(_) => loss_gas(block_gas),
         }
     }
 

@@ -293,8 +293,8 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         let mut direct: Option<Vm<Db<'a, 'static, V>>> = None;
         let mut event = Event::Idle;
         loop {
-            kit.reports.push(event);
-            let task = match kit.next_in_hand() {
+            let next = self.next_in_hand(event, &mut kit);
+            let task = match next {
                 Some(tx) => Task::first(tx),
                 None => self.next_task(&mut kit.reports),
             };
@@ -337,6 +337,17 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         self.close();
         kit.take_back(std::mem::take(&mut *self.spent[kit.worker].lock()));
         self.trace.lock().extend(kit.trace.into_events());
+    }
+
+    /// Keeps a report for later, and gives the next transaction in hand. Who has read stale values is told at once.
+    fn next_in_hand(&self, event: Event, kit: &mut Kit) -> Option<TxIndex> {
+        let urgent = matches!(&event, Event::Executed { suspects, .. } if !suspects.is_empty());
+        kit.reports.push(event);
+        let next = kit.next_in_hand();
+        if urgent && next.is_some() {
+            self.desk.report(&mut kit.reports);
+        }
+        next
     }
 
     /// Closes the block once its transactions are in. The worker that is told first does it, while the others wake up;

@@ -18,7 +18,7 @@
 //! transaction waits only for lower ones. So the lowest unfinished transaction is never blocked, and some
 //! worker always has something to do until the block ends.
 
-mod regret;
+pub(crate) mod regret;
 
 use motet_types::{Incarnation, TxIndex};
 use regret::Regret;
@@ -28,6 +28,9 @@ use std::ops::Range;
 /// Transactions whose commit is over before somebody else would be awake.
 const COMMITTED_SOON: usize = 4;
 
+/// Tasks that may be given out while a commit is put off.
+const PUT_OFF_MAX: u32 = 16;
+
 /// Executed gas that is worth a commit.
 const COMMIT_GAS_MIN: u64 = 400_000;
 
@@ -36,6 +39,9 @@ const HANDFUL_MAX: u32 = 16;
 
 /// Transactions that one worker runs in order before it reports: others may wait for what they write.
 const RUN_MAX: u32 = 16;
+
+/// What these may use.
+const RUN_GAS_MAX: u64 = 2_000_000;
 
 /// What a worker reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,8 +131,8 @@ pub(crate) struct Limits {
     /// Whether transactions start ahead of their turn even where that wastes work, once each: reads of the parent state
     /// take so long that the reads are worth more.
     pub(crate) reads_ahead: bool,
-    /// What the block says that it uses, a guess: losses are measured by it.
-    pub(crate) block_gas: u64,
+    /// Gas that may be lost before speculation pauses, for each worker but one.
+    pub(crate) loss_gas: u64,
     /// Transactions that one worker gets at once may use so much gas together.
     pub(crate) handful_gas: u64,
     /// Transactions that are committed at once, where nothing needs them sooner.
@@ -144,7 +150,7 @@ impl Default for Limits {
             lookahead: 1024,
             suspended: u32::MAX,
             reads_ahead: false,
-            block_gas: 0,
+            loss_gas: regret::loss_gas(0),
             handful_gas: 0,
             commit_min: 1,
             waste_floor_gas: 2_000_000,
@@ -176,8 +182,8 @@ pub(crate) struct Scheduler {
     gas: Vec<u64>,
     /// What each may use; empty: unknown.
     gas_limits: Vec<u64>,
-    /// Who waits for its turn.
-    turn_waiters: BTreeSet<TxIndex>,
+    /// Tasks given out while a commit was put off.
+    put_off: u32,
     /// The order of first starts, and how far it has come.
     order: Vec<TxIndex>,
     next_fresh: usize,
@@ -209,7 +215,7 @@ impl Scheduler {
             stale: vec![false; tx_count],
             gas: vec![0; tx_count],
             gas_limits: Vec::new(),
-            turn_waiters: BTreeSet::new(),
+            put_off: 0,
             order,
             next_fresh: 0,
             cursor: 0,
@@ -253,13 +259,21 @@ impl Scheduler {
     ///
     /// To wake somebody takes longer than to commit a few transactions: after those the worker takes the next itself.
     pub(crate) fn has_work_beside(&self, task: &Task) -> bool {
-        if self.finished() || self.fresh().is_some() {
-            return true;
-        }
-        let back_soon = matches!(task, Task::Commit { range, in_order: false } if range.len() <= COMMITTED_SOON);
-        self.should_commit()
-            || self.ready_now().nth(usize::from(back_soon)).is_some()
+        self.finished()
+            || self.should_commit()
+            || self.ready_now().nth(usize::from(self.is_over_soon(task))).is_some()
             || (*task == Task::Wait && self.can_commit())
+            || self.fresh().is_some()
+    }
+
+    fn is_over_soon(&self, task: &Task) -> bool {
+        match task {
+            Task::Commit { range, in_order: false } if range.len() <= COMMITTED_SOON && !self.limits.reads_ahead => {
+                let gas = range.clone().map(|tx| self.gas[tx as usize]);
+                gas.fold(0, u64::saturating_add) <= COMMIT_GAS_MIN
+            }
+            _ => false,
+        }
     }
 
     /// Whether the block is done or given up.
@@ -313,6 +327,7 @@ impl Scheduler {
             }
             Event::Committed { range, gas, wasted_gas, redone, suspects } => {
                 self.committing = false;
+                self.cursor = range.end;
                 self.committed_gas = self.committed_gas.saturating_add(gas);
                 self.abort(redone, wasted_gas);
                 self.counts.executions += u64::from(redone);
@@ -320,7 +335,6 @@ impl Scheduler {
                     self.status[tx as usize] = Status::Committed;
                     self.wake(TxIndex(tx));
                 }
-                self.cursor = range.end;
                 self.regret.committed(gas);
                 self.wake_turn();
                 self.suspect(suspects);
@@ -340,6 +354,7 @@ impl Scheduler {
         if self.should_commit() {
             return self.start_commit();
         }
+        self.put_off += u32::from(self.can_commit());
         if let Some(tx) = self.next_ready() {
             self.ready.remove(&tx);
             let Status::Ready { suspended } = self.status[tx.pos()] else {
@@ -378,15 +393,16 @@ impl Scheduler {
     /// How many transactions one worker is given at once, from the one that `order` has at `at`: those that follow it
     /// in the block and are short.
     fn handful(&self, at: usize) -> u32 {
-        let stacks = self.limits.suspended.saturating_sub(self.suspended).max(1);
-        let horizon = self.cursor.saturating_add(self.limits.lookahead);
+        // Each worker's share of the stacks that are left.
+        let stacks = (self.limits.suspended.saturating_sub(self.suspended) / self.limits.workers.max(1)).max(1);
+        let most = if self.limits.handful_gas == 0 { 1 } else { HANDFUL_MAX.min(stacks) };
         let first = self.order[at].0;
         let mut gas = 0_u64;
         let mut count = 0;
         for (next, tx) in (first..).zip(&self.order[at..]) {
             gas = gas.saturating_add(self.gas_limits.get(tx.pos()).copied().unwrap_or(u64::MAX));
-            let joins = tx.0 == next && tx.0 < horizon && self.status[tx.pos()] == Status::Fresh;
-            if count > 0 && (!joins || gas > self.limits.handful_gas || count >= HANDFUL_MAX.min(stacks)) {
+            let joins = tx.0 == next && u64::from(tx.0) < self.horizon() && self.status[tx.pos()] == Status::Fresh;
+            if count > 0 && (!joins || gas > self.limits.handful_gas || count >= most) {
                 break;
             }
             count += 1;
@@ -406,6 +422,11 @@ impl Scheduler {
         self.ready.iter().copied().filter(move |tx| suspended(*tx) || may_restart(*tx))
     }
 
+    /// The first transaction that is too far ahead of the cursor.
+    fn horizon(&self) -> u64 {
+        u64::from(self.cursor) + u64::from(self.limits.lookahead)
+    }
+
     fn may_suspend(&self) -> bool {
         self.suspended < self.limits.suspended
     }
@@ -421,9 +442,9 @@ impl Scheduler {
         if ahead == 1 && self.status.get(self.cursor as usize) != Some(&Status::Fresh) {
             return None;
         }
-        let horizon = self.cursor.saturating_add(ahead);
+        let horizon = u64::from(self.cursor) + u64::from(ahead);
         (self.next_fresh..self.order.len())
-            .find(|at| self.order[*at].0 < horizon && self.status[self.order[*at].pos()] == Status::Fresh)
+            .find(|at| u64::from(self.order[*at].0) < horizon && self.status[self.order[*at].pos()] == Status::Fresh)
     }
 
     fn can_commit(&self) -> bool {
@@ -444,15 +465,20 @@ impl Scheduler {
             return false;
         }
         let first = self.cursor as usize;
-        if self.status[first] != Status::Executed || !self.turn_waiters.is_empty() {
+        if self.status[first] != Status::Executed || self.put_off >= PUT_OFF_MAX {
             return true;
         }
         let mut gas = 0_u64;
         for (count, at) in (1..).zip(first..) {
             match self.status.get(at) {
                 Some(Status::Executed) => gas = gas.saturating_add(self.gas[at]),
-                // In its turn it runs, and others may wait for what it writes.
-                Some(Status::Deferred) => return true,
+                // Nothing but a commit lets these go on.
+                Some(Status::Deferred | Status::Waiting { on: WaitFor::Turn, .. }) => return true,
+                Some(Status::Fresh) => {
+                    let starts_ahead = self.speculating() || self.limits.reads_ahead;
+                    return !starts_ahead || !self.may_suspend() || at as u64 >= self.horizon();
+                }
+                Some(Status::Ready { suspended: false }) => return !self.speculating() || !self.may_suspend(),
                 _ => return false,
             }
             if count >= self.limits.commit_min || gas >= COMMIT_GAS_MIN {
@@ -464,10 +490,16 @@ impl Scheduler {
 
     fn start_commit(&mut self) -> Task {
         self.committing = true;
+        self.put_off = 0;
         let first = self.cursor;
         let mut end = first;
         if self.status[first as usize] != Status::Executed {
+            let mut gas = 0_u64;
             while end == first || self.joins_run(first, end) {
+                gas = gas.saturating_add(self.gas_limits.get(end as usize).copied().unwrap_or(0));
+                if end > first && gas > RUN_GAS_MAX {
+                    break;
+                }
                 self.ready.remove(&TxIndex(end));
                 self.status[end as usize] = Status::Committing;
                 end += 1;
@@ -493,8 +525,9 @@ impl Scheduler {
     }
 
     fn wait(&mut self, tx: TxIndex, on: WaitFor, suspended: bool) {
-        if self.stale[tx.pos()] && !suspended {
-            return self.make_ready(tx, false);
+        // A suspended one finds out at its next read.
+        if self.stale[tx.pos()] && !(suspended && on == WaitFor::Ticket) {
+            return self.make_ready(tx, suspended);
         }
         let over = match on {
             WaitFor::Tx(lower) => {
@@ -509,20 +542,13 @@ impl Scheduler {
             return self.make_ready(tx, suspended);
         }
         self.status[tx.pos()] = Status::Waiting { on, suspended };
-        match on {
-            WaitFor::Tx(lower) => {
-                self.waiters.insert((lower, tx));
-            }
-            WaitFor::Turn => {
-                self.turn_waiters.insert(tx);
-            }
-            WaitFor::Ticket => {}
+        if let WaitFor::Tx(lower) = on {
+            self.waiters.insert((lower, tx));
         }
     }
 
     fn make_ready(&mut self, tx: TxIndex, suspended: bool) {
         self.status[tx.pos()] = Status::Ready { suspended };
-        self.turn_waiters.remove(&tx);
         self.ready.insert(tx);
     }
 

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 const NOBODY: TxIndex = TxIndex(u32::MAX);
 
 /// Versions that a slot keeps before those that nobody reads any more are forgotten.
-const VERSIONS_KEPT: usize = 8;
+const VERSIONS_KEPT: usize = 2;
 
 /// Versions of a slot, and who read which.
 #[derive(Debug)]

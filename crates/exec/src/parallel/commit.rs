@@ -26,6 +26,10 @@ impl<V: StateView + ?Sized> Run<'_, V> {
         let (mut gas, mut wasted_gas, mut redone, mut suspects) = (0, 0, 0, Vec::new());
         let mut spent: Spent = Vec::new();
         for tx in range.clone().map(TxIndex) {
+            // Nobody asks for the outcome any more.
+            if in_order && self.shared.halted.load(crate::sync::Ordering::SeqCst) {
+                break;
+            }
             let recipient = self.input.block.transactions()[tx.pos()].to();
             let mut cell = self.cells[tx.pos()].lock();
             let (outcome, mismatch) = (cell.outcome.take(), cell.mismatch.take());

@@ -93,6 +93,15 @@ impl Desk {
         (task, more)
     }
 
+    /// Reports, and goes on.
+    pub(super) fn report(&self, reports: &mut Vec<Event>) {
+        let mut state = self.state.lock();
+        for event in reports.drain(..) {
+            state.scheduler.report(event);
+        }
+        self.notify(&state);
+    }
+
     /// Says that a transaction waits for a read of the parent state. `is_ready` arms the read's waker.
     ///
     /// The report comes first, so that a wake-up that follows the arming finds the transaction waiting.

@@ -78,9 +78,9 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         match worker {
             Worker::Done => (Worker::Done, Told::Nothing),
             Worker::Reporting(event) => {
-                kit.reports.push(event);
-                if let Some(tx) = kit.next_in_hand() {
-                    return (Worker::Starting(tx), Told::Nothing);
+                if let Some(tx) = self.next_in_hand(event, kit) {
+                    let told = if kit.reports.is_empty() { Told::ToWork } else { Told::Nothing };
+                    return (Worker::Starting(tx), told);
                 }
                 let news = kit.reports.iter().any(|event| *event != Event::Idle);
                 kit.trace.begin();

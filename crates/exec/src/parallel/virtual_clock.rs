@@ -250,8 +250,7 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
     /// A worker reports, and gets a task or goes to sleep.
     fn ask_virtually(&self, at: usize, event: Event, now: u64, crew: &mut Crew<'a>, books: &mut Books<'_>) {
         let kit = &mut books.kits[at];
-        kit.reports.push(event);
-        if let Some(tx) = kit.next_in_hand() {
+        if let Some(tx) = self.next_in_hand(event, kit) {
             crew.goes_on(at);
             crew.hands[at].doing = Doing::Given(Task::first(tx));
             return;

@@ -15,8 +15,6 @@ pub(super) struct Regret {
     /// Gas lost, less what commits have paid for.
     loss: u64,
     loss_max: u64,
-    /// Hundredths of committed gas that pay for losses.
-    worth: u64,
     /// No transaction starts ahead of its turn before this one is the next.
     paused_until: u32,
     pause: u32,
@@ -30,14 +28,17 @@ pub(super) const LOSS_FLOOR_GAS: u64 = 200_000;
 const LOSS_DIVISOR: u64 = 24;
 /// What another worker adds, in hundredths of what one does alone: what is lost is worth as much.
 const WORTH: u64 = 60;
-/// The same of all others: with many, what they lose costs others their processors.
-const WORTH_MAX: u64 = 200;
 /// What it costs to give up a transaction and start it again, beside what it had executed.
 const ABORT_GAS: u64 = 40_000;
 /// What it costs that a transaction waits for another.
-pub(super) const SUSPENSION_GAS: u64 = 15_000;
+pub(super) const SUSPENSION_GAS: u64 = 40_000;
 /// The same where it waits for its turn: what waits for everything runs in order, only slower.
 const TURN_GAS: u64 = 100_000;
+
+/// Gas that may be lost in a block that says it uses `block_gas`.
+pub(crate) fn loss_gas(block_gas: u64) -> u64 {
+    LOSS_FLOOR_GAS + block_gas / LOSS_DIVISOR
+}
 
 impl Regret {
     /// What one worker alone would do is no measure: two at least.
@@ -46,8 +47,7 @@ impl Regret {
         Self {
             gave_up: false,
             loss: 0,
-            loss_max: (LOSS_FLOOR_GAS + limits.block_gas / LOSS_DIVISOR).saturating_mul(others),
-            worth: WORTH.saturating_mul(others).min(WORTH_MAX),
+            loss_max: limits.loss_gas.saturating_mul(others),
             paused_until: 0,
             pause: PAUSE,
         }
@@ -91,6 +91,6 @@ impl Regret {
 
     /// So much gas is in the ledger.
     pub(super) fn committed(&mut self, gas: u64) {
-        self.loss = self.loss.saturating_sub(gas.saturating_mul(self.worth) / 100);
+        self.loss = self.loss.saturating_sub(gas.saturating_mul(WORTH) / 100);
     }
 }
