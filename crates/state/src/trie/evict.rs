@@ -1,0 +1,191 @@
+//! Nodes out of memory that the store has.
+//!
+//! Nodes of which the store has the current state can be fetched again. When there are more bytes of nodes than are
+//! allowed, those that nobody came by since the last time go; if what is left is more than half of what is allowed, the
+//! deepest levels go, down to that half: so a sweep, which copies what stays, happens only after as much again was
+//! fetched.
+
+use super::crew::Crew;
+use super::error::TrieError;
+use super::heap::{Heap, HeapFull, NIL, NodeId};
+use super::node::{Child, Kind, LARGE_STORAGE, Standing, bits};
+use super::split::SplitTrie;
+use super::subtrie::Subtrie;
+
+/// Levels below a subtrie's root that are told apart: a key's in the account trie and one's in storage.
+const LEVELS: usize = 130;
+
+/// What stays in memory.
+#[derive(Clone, Copy)]
+struct Keep {
+    visited_only: bool,
+    level_max: usize,
+}
+
+impl Heap {
+    /// Copies a child with all below it from another heap, as far as `keep` says so of a node at a level below the
+    /// first. Dirty nodes are always copied.
+    pub(super) fn graft(
+        &mut self,
+        from: &Heap,
+        child: Child,
+        keep: &mut impl FnMut(NodeId, usize) -> bool,
+    ) -> Result<Child, HeapFull> {
+        self.graft_level(from, child, 0, keep)
+    }
+
+    fn graft_level(
+        &mut self,
+        from: &Heap,
+        child: Child,
+        level: usize,
+        keep: &mut impl FnMut(NodeId, usize) -> bool,
+    ) -> Result<Child, HeapFull> {
+        if child.node == NIL || (child.standing != Standing::Dirty && !keep(child.node, level)) {
+            return Ok(Child { node: NIL, ..child });
+        }
+        let id = self.store(from.node(child.node))?;
+        self.forget_visit(id);
+        match self.kind(id) {
+            Kind::Leaf => {}
+            Kind::Account => {
+                if from.small_storage_node(child.node).is_some() {
+                    let storage = self.graft_level(from, from.account_storage(child.node), level + 1, keep)?;
+                    self.set_account_storage(id, storage);
+                }
+            }
+            Kind::Extension => {
+                let below = self.graft_level(from, from.extension_child(child.node), level + 1, keep)?;
+                self.set_extension_child(id, below);
+            }
+            Kind::Branch => {
+                for nibble in bits(from.branch_mask(child.node)) {
+                    if let Some(below) = from.branch_child(child.node, nibble) {
+                        let below = self.graft_level(from, below, level + 1, keep)?;
+                        self.set_branch_child(id, nibble, below);
+                    }
+                }
+            }
+        }
+        Ok(Child { node: id, ..child })
+    }
+}
+
+impl SplitTrie {
+    /// Lets nodes go until at most `bytes_max` are left. The store has all changes.
+    pub(super) fn evict(&mut self, bytes_max: usize, crew: &Crew) -> Result<(), TrieError> {
+        if self.store.is_none() || self.node_bytes() <= bytes_max {
+            return Ok(());
+        }
+        self.sweep(Keep { visited_only: true, level_max: usize::MAX }, crew)?;
+        if self.node_bytes() > bytes_max / 2 {
+            let mut bytes_by_level = [0; LEVELS];
+            self.count_bytes(0, &mut bytes_by_level);
+            let mut left = bytes_max / 2;
+            let fits = bytes_by_level.iter().take_while(|bytes| {
+                let fits = **bytes <= left;
+                left = left.saturating_sub(**bytes);
+                fits
+            });
+            let level_count = fits.count();
+            let level_max = level_count.checked_sub(1);
+            self.cut(level_max, crew)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps levels up to `level_max`; none at all where that is `None`.
+    fn cut(&mut self, level_max: Option<usize>, crew: &Crew) -> Result<(), TrieError> {
+        match level_max {
+            Some(level_max) => self.sweep(Keep { visited_only: false, level_max }, crew),
+            None => {
+                for subtrie in &mut self.subtries {
+                    subtrie.sweep_with(&mut |_, _| false)?;
+                    subtrie.large.clear();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn sweep(&mut self, keep: Keep, crew: &Crew) -> Result<(), TrieError> {
+        let subtries = self.subtries.iter_mut().collect();
+        crew.each(usize::MAX, subtries, |subtrie: &mut Subtrie| subtrie.sweep(keep, crew))
+    }
+
+    fn count_bytes(&self, level: usize, bytes_by_level: &mut [usize; LEVELS]) {
+        for subtrie in &self.subtries {
+            if let Some(root) = subtrie.root {
+                subtrie.count_bytes(root.node, level, bytes_by_level);
+            }
+        }
+    }
+}
+
+impl Subtrie {
+    fn sweep(&mut self, keep: Keep, crew: &Crew) -> Result<(), TrieError> {
+        let mut levels_of_large = vec![None; self.large.len()];
+        let from = &self.heap;
+        let mut stays = |id: NodeId, level: usize| {
+            let stays = level <= keep.level_max && (!keep.visited_only || from.was_visited(id));
+            if stays && from.kind(id) == Kind::Account && from.flags(id) & LARGE_STORAGE != 0 {
+                let number = from.account_storage(id).node as usize;
+                if let Some(place) = number.checked_sub(1).and_then(|at| levels_of_large.get_mut(at)) {
+                    *place = Some(level);
+                }
+            }
+            stays
+        };
+        let mut to = Heap::default();
+        self.root = match self.root {
+            Some(root) => Some(to.graft(from, root, &mut stays)?),
+            None => None,
+        };
+        self.heap = to;
+        for (large, level) in self.large.iter_mut().zip(levels_of_large) {
+            match (large.as_mut(), level) {
+                (Some(trie), Some(level)) => match keep.level_max.checked_sub(level + 1) {
+                    Some(level_max) => trie.sweep(Keep { level_max, ..keep }, crew)?,
+                    None => trie.cut(None, crew)?,
+                },
+                _ => *large = None,
+            }
+        }
+        Ok(())
+    }
+
+    fn sweep_with(&mut self, keep: &mut impl FnMut(NodeId, usize) -> bool) -> Result<(), TrieError> {
+        let mut to = Heap::default();
+        self.root = match self.root {
+            Some(root) => Some(to.graft(&self.heap, root, keep)?),
+            None => None,
+        };
+        self.heap = to;
+        Ok(())
+    }
+
+    fn count_bytes(&self, id: NodeId, level: usize, bytes_by_level: &mut [usize; LEVELS]) {
+        if id == NIL {
+            return;
+        }
+        bytes_by_level[level.min(LEVELS - 1)] += self.heap.node(id).len();
+        match self.heap.kind(id) {
+            Kind::Leaf => {}
+            Kind::Account => {
+                if let Some(root) = self.heap.small_storage_node(id) {
+                    self.count_bytes(root, level + 1, bytes_by_level);
+                } else if self.heap.flags(id) & LARGE_STORAGE != 0
+                    && let Some(large) = self.large(self.heap.account_storage(id).node)
+                {
+                    large.count_bytes(level + 1, bytes_by_level);
+                }
+            }
+            Kind::Extension => self.count_bytes(self.heap.extension_child(id).node, level + 1, bytes_by_level),
+            Kind::Branch => {
+                for nibble in bits(self.heap.branch_mask(id)) {
+                    self.count_bytes(self.heap.branch_node(id, nibble).unwrap_or(NIL), level + 1, bytes_by_level);
+                }
+            }
+        }
+    }
+}
