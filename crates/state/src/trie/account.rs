@@ -4,6 +4,7 @@ use super::heap::{Heap, NIL, NodeId};
 use super::node::{AFTER_KEY, CHILD_BYTES, CHILD_DIRTY, Child, HAS_CODE, HAS_STORAGE, Kind, LARGE_STORAGE, Standing};
 use alloy_primitives::{B256, KECCAK256_EMPTY, U256, b256};
 use alloy_rlp::{Encodable, Header, RlpDecodable, RlpEncodable};
+use motet_types::Account;
 
 /// keccak-256 of the RLP of nothing: the root of a trie without leaves.
 pub const EMPTY_ROOT: B256 = b256!("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421");
@@ -44,6 +45,11 @@ pub(super) struct AccountNode {
 }
 
 impl AccountNode {
+    pub(super) fn new(account: &Account, storage: Storage) -> Self {
+        let Account { nonce, balance, code_hash } = *account;
+        Self { nonce, balance, code_hash, storage }
+    }
+
     /// As a trie in a store or witness has it.
     pub(super) fn closed(account: &TrieAccount) -> Self {
         let storage = match account.storage_root {
@@ -174,6 +180,21 @@ impl Heap {
         fields.balance.encode(rlp);
         storage_root.encode(rlp);
         fields.code_hash.encode(rlp);
+    }
+
+    /// `node`, an account without storage, with the storage of the account `id`; `None` where that has none.
+    pub(super) fn with_storage_of(&self, id: NodeId, node: &[u8]) -> Option<NodeBytes> {
+        let before = self.node(id);
+        let flags = before[1] & (HAS_STORAGE | LARGE_STORAGE | CHILD_DIRTY);
+        if flags & HAS_STORAGE == 0 {
+            return None;
+        }
+        let mut kept = NodeBytes { bytes: [0; ACCOUNT_BYTES_MAX], len: 0 };
+        kept.push(&node[..AFTER_KEY]);
+        kept.push(&before[AFTER_KEY..AFTER_KEY + CHILD_BYTES]);
+        kept.push(&node[AFTER_KEY..]);
+        kept.bytes[1] |= flags;
+        Some(kept)
     }
 
     /// Number of the root of the account's storage in this heap: `None` without storage in memory and for a large one.

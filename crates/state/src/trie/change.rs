@@ -2,11 +2,11 @@
 
 use super::account::trimmed;
 use super::crew::Crew;
-use super::error::TrieError;
 use super::split::LeafChange;
 use alloy_primitives::{Address, B256, U256};
 use alloy_rlp::Encodable;
 use motet_types::{Account, AccountDiff, StateDiff};
+use std::convert::Infallible;
 
 /// Keys that one thread hashes at a time.
 const HASH_CHUNK: usize = 2048;
@@ -96,7 +96,7 @@ impl HashedDiff {
     }
 }
 
-fn sort_last_wins<T>(changes: &mut Vec<T>, key: impl Fn(&T) -> B256) {
+pub(super) fn sort_last_wins<T>(changes: &mut Vec<T>, key: impl Fn(&T) -> B256) {
     changes.sort_by_key(&key);
     changes.reverse();
     changes.dedup_by_key(|change| key(change));
@@ -107,11 +107,10 @@ fn sort_last_wins<T>(changes: &mut Vec<T>, key: impl Fn(&T) -> B256) {
 pub(super) fn hash_keys(keys: &[&[u8]], crew: &Crew) -> Vec<B256> {
     let mut hashes = vec![B256::ZERO; keys.len()];
     let chunks = keys.chunks(HASH_CHUNK).zip(hashes.chunks_mut(HASH_CHUNK)).collect();
-    let hashed = crew.each(keys.len(), chunks, |(keys, hashes): (&[&[u8]], &mut [B256])| {
+    let Ok(()) = crew.each(keys.len(), chunks, |(keys, hashes): (&[&[u8]], &mut [B256])| {
         hashes.copy_from_slice(&crew.keccak().hash_all(keys));
-        Ok::<(), TrieError>(())
+        Ok::<(), Infallible>(())
     });
-    debug_assert!(hashed.is_ok(), "hashing does not fail");
     hashes
 }
 

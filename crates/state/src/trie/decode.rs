@@ -13,7 +13,7 @@ use alloy_rlp::{EMPTY_LIST_CODE, EMPTY_STRING_CODE, Header};
 pub(super) enum DecodedNode<'a> {
     Leaf { key: B256, value: &'a [u8] },
     Extension { path: NodePath, child: Child },
-    Branch { children: [Option<Child>; 16] },
+    Branch { children: Box<[Option<Child>; 16]> },
 }
 
 /// The node at `at` of a trie, from exactly its RLP.
@@ -79,7 +79,7 @@ fn decode_short<'a>(at: &NodePath, path: &[u8], payload: &'a [u8]) -> Result<Dec
 }
 
 fn decode_branch(at: &NodePath, items: &[&[u8]; 17]) -> Result<DecodedNode<'static>, NodeFault> {
-    let mut children = [None; 16];
+    let mut children = Box::new([None; 16]);
     for (child, item) in children.iter_mut().zip(items) {
         *child = decode_reference(item)?;
     }
@@ -156,7 +156,7 @@ mod tests {
             children[nibble] = Some(Child::closed(B256::repeat_byte(nibble as u8)));
             let mut rlp = Vec::new();
             push_branch(&children, &mut rlp);
-            (children, rlp)
+            (Box::new(children), rlp)
         };
         assert_eq!(decode_node(&NodePath::ROOT, &encoded(3).1), Err(NodeFault::Branch));
         let (children, mut rlp) = encoded(15);

@@ -42,6 +42,21 @@ enum Removal {
     Left(NodeId),
 }
 
+/// A leaf to be put in the trie.
+#[derive(Clone, Copy)]
+pub(super) struct NewLeaf<'a> {
+    /// The bytes of its node.
+    pub(super) node: &'a [u8],
+    /// Whether the storage of the account that was there stays. `node` has none then.
+    pub(super) keeps_storage: bool,
+}
+
+impl<'a> NewLeaf<'a> {
+    pub(super) fn of_node(node: &'a [u8]) -> Self {
+        Self { node, keeps_storage: false }
+    }
+}
+
 /// The bytes of a leaf's node.
 pub(super) fn leaf_node(key: &B256, value: &[u8], node: &mut Vec<u8>) -> Result<(), TrieError> {
     if value.len() > VALUE_BYTES_MAX {
@@ -86,21 +101,21 @@ impl Tree<'_> {
         }
     }
 
-    /// Puts a leaf, given as the bytes of its node, in the place of the one with the same key if there is one. Says
+    /// Puts a leaf in the place of the one with the same key if there is one. Says
     /// whether anything changed.
     pub(super) fn set(
         &mut self,
         root: &mut Option<Child>,
         depth: usize,
         key: &B256,
-        leaf: &[u8],
+        leaf: NewLeaf<'_>,
     ) -> Result<bool, TrieError> {
         let changed = match root {
             Some(child) => {
                 child.node = self.enter(*child, key, depth)?;
                 self.set_below(child.node, depth, key, leaf)?
             }
-            None => Some(self.heap.store(leaf)?),
+            None => Some(self.heap.store(leaf.node)?),
         };
         if let Some(id) = changed {
             *root = Some(Child::dirty(id));
@@ -139,7 +154,13 @@ impl Tree<'_> {
     }
 
     /// The new number of the node; `None` when the same leaf was there already.
-    fn set_below(&mut self, id: NodeId, depth: usize, key: &B256, leaf: &[u8]) -> Result<Option<NodeId>, TrieError> {
+    fn set_below(
+        &mut self,
+        id: NodeId,
+        depth: usize,
+        key: &B256,
+        leaf: NewLeaf<'_>,
+    ) -> Result<Option<NodeId>, TrieError> {
         match self.heap.kind(id) {
             Kind::Leaf | Kind::Account => {
                 let shared = shared_nibbles(self.heap.leaf_key(id), key.as_slice());
@@ -148,10 +169,12 @@ impl Tree<'_> {
                     return self.fork(depth, shared, key, other, leaf).map(Some);
                 }
                 self.heap.forget_visit(id);
-                if self.heap.node(id) == leaf {
+                let kept = if leaf.keeps_storage { self.heap.with_storage_of(id, leaf.node) } else { None };
+                let node = kept.as_ref().map_or(leaf.node, AsRef::as_ref);
+                if self.heap.node(id) == node {
                     return Ok(None);
                 }
-                Ok(Some(self.heap.replace_node(id, leaf)?))
+                Ok(Some(self.heap.replace_node(id, node)?))
             }
             Kind::Extension => {
                 let (path, end) = self.heap.extension_path(id);
@@ -179,7 +202,7 @@ impl Tree<'_> {
                     Ok(Some(id))
                 }
                 None => {
-                    let child = Child::dirty(self.heap.store(leaf)?);
+                    let child = Child::dirty(self.heap.store(leaf.node)?);
                     Ok(Some(self.heap.add_branch_child(id, nibble(key.as_slice(), depth), child)?))
                 }
             },
@@ -193,9 +216,9 @@ impl Tree<'_> {
         shared: usize,
         key: &B256,
         other: (u8, Child),
-        leaf: &[u8],
+        leaf: NewLeaf<'_>,
     ) -> Result<NodeId, TrieError> {
-        let new = (nibble(key.as_slice(), shared), Child::dirty(self.heap.store(leaf)?));
+        let new = (nibble(key.as_slice(), shared), Child::dirty(self.heap.store(leaf.node)?));
         let children = if new.0 < other.0 { [new, other] } else { [other, new] };
         let branch = self.heap.new_branch(&children)?;
         if shared == depth {
@@ -314,7 +337,7 @@ impl Tree<'_> {
         if self.heap.kind(node) != Kind::Branch {
             self.free_below(node);
             let path = NodePath::of_key(key, end);
-            return Err(TrieError::Malformed { trie: self.trie, path, fault: NodeFault::ExtensionChild });
+            return Err(TrieError::malformed(self.trie, path, NodeFault::ExtensionChild));
         }
         self.heap.set_extension_child(id, Child { node, ..child });
         Ok(node)
@@ -334,7 +357,7 @@ impl Tree<'_> {
     /// Puts a node in the heap from its RLP.
     fn load(&mut self, path: &NodePath, rlp: &[u8]) -> Result<NodeId, TrieError> {
         let trie = self.trie;
-        let malformed = |fault| TrieError::Malformed { trie, path: *path, fault };
+        let malformed = |fault| TrieError::malformed(trie, *path, fault);
         let id = match decode_node(path, rlp).map_err(malformed)? {
             DecodedNode::Leaf { key, value } => self.load_leaf(&key, value, malformed)?,
             DecodedNode::Extension { path, child } => {
@@ -343,7 +366,7 @@ impl Tree<'_> {
             DecodedNode::Branch { children } => {
                 let mut present = [(0, Child::dirty(NIL)); 16];
                 let mut count = 0;
-                for (nibble, child) in (0..).zip(children) {
+                for (nibble, child) in (0..).zip(*children) {
                     if let Some(child) = child {
                         present[count] = (nibble, child);
                         count += 1;

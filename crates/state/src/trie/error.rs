@@ -22,6 +22,21 @@ impl fmt::Display for TrieId {
     }
 }
 
+/// The place of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodePlace {
+    /// The trie.
+    pub trie: TrieId,
+    /// Where in the trie.
+    pub path: NodePath,
+}
+
+impl fmt::Display for NodePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "path '{}' of {}", self.path, self.trie)
+    }
+}
+
 /// A trie could not be read or changed.
 ///
 /// After an error from a change the trie is broken: part of the change may be in it. It answers
@@ -29,44 +44,36 @@ impl fmt::Display for TrieId {
 #[derive(Debug, thiserror::Error)]
 pub enum TrieError {
     /// The store, or the witness, does not have a node that is needed.
-    #[error("{trie} lacks node {hash} at path '{path}'")]
+    #[error("node {hash} is missing at {at}")]
     Missing {
-        /// The trie.
-        trie: TrieId,
-        /// Where in the trie.
-        path: NodePath,
+        /// Where it belongs.
+        at: Box<NodePlace>,
         /// Hash of the node, as its parent has it.
         hash: B256,
     },
     /// The store's node is not the one that its parent refers to.
-    #[error("{trie} has node {found} at path '{path}' where {expected} belongs")]
+    #[error("node {found} is at {at} where {expected} belongs")]
     Mismatch {
-        /// The trie.
-        trie: TrieId,
-        /// Where in the trie.
-        path: NodePath,
+        /// Where it belongs.
+        at: Box<NodePlace>,
         /// Hash of the node, as its parent has it.
         expected: B256,
         /// Hash of the bytes that are there.
         found: B256,
     },
     /// A node with the right hash is no node of such a trie.
-    #[error("{trie} has a malformed node at path '{path}': {fault}")]
+    #[error("the node at {at} is malformed: {fault}")]
     Malformed {
-        /// The trie.
-        trie: TrieId,
-        /// Where in the trie.
-        path: NodePath,
+        /// Where it belongs.
+        at: Box<NodePlace>,
         /// What is wrong with it.
         fault: NodeFault,
     },
     /// The store failed.
-    #[error("the store failed at path '{path}' of {trie}")]
+    #[error("the store failed at {at}")]
     Store {
-        /// The trie.
-        trie: TrieId,
-        /// Where in the trie.
-        path: NodePath,
+        /// Where it belongs.
+        at: Box<NodePlace>,
         /// What the store says.
         source: NodeStoreError,
     },
@@ -135,6 +142,12 @@ pub enum NodeFault {
     /// A leaf's value is empty, or no account.
     #[error("a leaf with a value that such a trie does not hold")]
     Value,
+}
+
+impl TrieError {
+    pub(super) fn malformed(trie: TrieId, path: NodePath, fault: NodeFault) -> Self {
+        Self::Malformed { at: Box::new(NodePlace { trie, path }), fault }
+    }
 }
 
 impl From<alloy_rlp::Error> for NodeFault {

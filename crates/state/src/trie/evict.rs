@@ -45,7 +45,6 @@ impl Heap {
             return Ok(Child { node: NIL, ..child });
         }
         let id = self.store(from.node(child.node))?;
-        self.forget_visit(id);
         match self.kind(id) {
             Kind::Leaf => {}
             Kind::Account => {
@@ -142,6 +141,9 @@ impl Subtrie {
             None => None,
         };
         self.heap = to;
+        if let Some(root) = self.root {
+            self.forget_visits(root.node);
+        }
         for (large, level) in self.large.iter_mut().zip(levels_of_large) {
             match (large.as_mut(), level) {
                 (Some(trie), Some(level)) => match keep.level_max.checked_sub(level + 1) {
@@ -162,6 +164,23 @@ impl Subtrie {
         };
         self.heap = to;
         Ok(())
+    }
+
+    fn forget_visits(&mut self, id: NodeId) {
+        if id == NIL {
+            return;
+        }
+        self.heap.forget_visit(id);
+        match self.heap.kind(id) {
+            Kind::Leaf => {}
+            Kind::Account => self.forget_visits(self.heap.small_storage_node(id).unwrap_or(NIL)),
+            Kind::Extension => self.forget_visits(self.heap.extension_child(id).node),
+            Kind::Branch => {
+                for nibble in bits(self.heap.branch_mask(id)) {
+                    self.forget_visits(self.heap.branch_node(id, nibble).unwrap_or(NIL));
+                }
+            }
+        }
     }
 
     fn count_bytes(&self, id: NodeId, level: usize, bytes_by_level: &mut [usize; LEVELS]) {

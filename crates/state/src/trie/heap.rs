@@ -2,7 +2,8 @@
 //!
 //! Millions of nodes of 40 to 600 bytes would each pay a pointer and the allocator's own overhead, and their number
 //! would make freeing a trie slow. Here they lie in pages, one after the other; what is freed goes to a list of blocks
-//! of its size, which is chained through the blocks themselves, and is used again before the heap grows.
+//! of its size, which is chained through the blocks themselves, and is used again before the heap grows. Blocks are not
+//! cut: what would be left is too short for most nodes. A heap of which much is free is copied instead.
 
 /// Number of a block in its heap: its offset in units. Zero is no block.
 pub(super) type NodeId = u32;
@@ -33,20 +34,14 @@ pub(super) struct Heap {
     bump: usize,
     /// First free block of each size in units.
     free: Box<[NodeId; FREE_UNITS_MAX + 1]>,
-    /// A bit for each size of which a free block exists.
-    available: [u64; FREE_UNITS_MAX / 64 + 1],
     used_bytes: usize,
+    /// Bytes of listed blocks.
+    free_bytes: usize,
 }
 
 impl Default for Heap {
     fn default() -> Self {
-        Self {
-            pages: Vec::new(),
-            bump: 0,
-            free: Box::new([NIL; FREE_UNITS_MAX + 1]),
-            available: Default::default(),
-            used_bytes: 0,
-        }
+        Self { pages: Vec::new(), bump: 0, free: Box::new([NIL; FREE_UNITS_MAX + 1]), used_bytes: 0, free_bytes: 0 }
     }
 }
 
@@ -83,6 +78,11 @@ impl Heap {
         self.list(id, units);
     }
 
+    /// Whether so much is free that a copy of what is used saves at least a third, and more than a few pages.
+    pub(super) fn is_sparse(&self) -> bool {
+        self.free_bytes > self.used_bytes / 2 && self.free_bytes > 4 * PAGE_UNITS * UNIT
+    }
+
     /// Bytes of blocks in use, rounded up to units.
     pub(super) fn used_bytes(&self) -> usize {
         self.used_bytes
@@ -97,13 +97,9 @@ impl Heap {
     fn allocate(&mut self, len: usize) -> Result<NodeId, HeapFull> {
         let units = len.div_ceil(UNIT).max(1);
         assert!(units < PAGE_UNITS, "a block of {len} bytes, longer than {BLOCK_BYTES_MAX}");
-        let id = match self.smallest_free(units) {
-            Some(size) => {
-                let id = self.unlist(size);
-                self.list(id + units as NodeId, size - units);
-                id
-            }
-            None => self.extend(units)?,
+        let id = match self.free.get(units) {
+            Some(first) if *first != NIL => self.unlist(units),
+            _ => self.extend(units)?,
         };
         self.used_bytes += units * UNIT;
         Ok(id)
@@ -137,11 +133,11 @@ impl Heap {
     }
 
     fn list(&mut self, mut id: NodeId, mut units: usize) {
+        self.free_bytes += units * UNIT;
         while units > 0 {
             let size = units.min(FREE_UNITS_MAX);
             let next = std::mem::replace(&mut self.free[size], id);
             self.bytes_mut(id)[..UNIT].copy_from_slice(&next.to_le_bytes());
-            self.available[size / 64] |= 1 << (size % 64);
             id += size as NodeId;
             units -= size;
         }
@@ -153,23 +149,8 @@ impl Heap {
         let mut next = [0; UNIT];
         next.copy_from_slice(&self.bytes(id)[..UNIT]);
         self.free[units] = NodeId::from_le_bytes(next);
-        if self.free[units] == NIL {
-            self.available[units / 64] &= !(1 << (units % 64));
-        }
+        self.free_bytes -= units * UNIT;
         id
-    }
-
-    /// Size of the smallest free block of at least `units`.
-    fn smallest_free(&self, units: usize) -> Option<usize> {
-        let mut word = units / 64;
-        let mut bits = self.available.get(word)? & (u64::MAX << (units % 64));
-        loop {
-            if bits != 0 {
-                return Some(word * 64 + bits.trailing_zeros() as usize);
-            }
-            word += 1;
-            bits = *self.available.get(word)?;
-        }
     }
 }
 

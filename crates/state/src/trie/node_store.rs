@@ -5,7 +5,7 @@
 //! counted or collected, neighbours in the trie are neighbours on disk, and a storage wipe is one range. A witness
 //! goes by hash, which is all that its nodes have. Whatever the store answers, the trie checks the hash.
 
-use super::error::{NodeStoreError, TrieError, TrieId};
+use super::error::{NodePlace, NodeStoreError, TrieError, TrieId};
 use super::path::NodePath;
 use alloy_primitives::map::B256Map;
 use alloy_primitives::{B256, Bytes, keccak256};
@@ -129,13 +129,14 @@ pub(super) fn fetch(
     path: &NodePath,
     hash: &B256,
 ) -> Result<Bytes, TrieError> {
-    let missing = TrieError::Missing { trie, path: *path, hash: *hash };
-    let Some(store) = store else { return Err(missing) };
-    let rlp = store.node(trie, path, hash).map_err(|source| TrieError::Store { trie, path: *path, source })?;
-    let rlp = rlp.ok_or(missing)?;
+    let at = || Box::new(NodePlace { trie, path: *path });
+    let missing = || TrieError::Missing { at: at(), hash: *hash };
+    let store = store.ok_or_else(missing)?;
+    let rlp = store.node(trie, path, hash).map_err(|source| TrieError::Store { at: at(), source })?;
+    let rlp = rlp.ok_or_else(missing)?;
     match keccak256(&rlp) {
         found if found == *hash => Ok(rlp),
-        found => Err(TrieError::Mismatch { trie, path: *path, expected: *hash, found }),
+        found => Err(TrieError::Mismatch { at: at(), expected: *hash, found }),
     }
 }
 

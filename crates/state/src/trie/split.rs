@@ -7,7 +7,7 @@
 //! The root and the groups are made from the subtries' roots when they are asked for: see [`super::top`].
 
 use super::crew::Crew;
-use super::edit::leaf_node;
+use super::edit::{NewLeaf, leaf_node};
 use super::error::{TrieError, TrieId};
 use super::hash::{FROM_THE_TOP, hash_subtries};
 use super::heap::NodeId;
@@ -151,7 +151,8 @@ impl SplitTrie {
         crew.each(changes.len(), subtries, |(subtrie, changes)| {
             subtrie.dirty = true;
             subtrie.known_branch = false;
-            work(subtrie, changes)
+            work(subtrie, changes)?;
+            subtrie.compact()
         })
     }
 
@@ -215,7 +216,7 @@ pub(super) fn apply_leaves<C: LeafChange>(
         value.clear();
         if change.push_value(&mut value) {
             leaf_node(change.key(), &value, &mut node)?;
-            tree.set(root, depth, change.key(), &node)?;
+            tree.set(root, depth, change.key(), NewLeaf::of_node(&node))?;
         } else {
             removals += 1;
         }

@@ -3,7 +3,7 @@
 use super::account::{AccountNode, Storage, TrieAccount};
 use super::change::{AccountChange, HashedDiff, SlotChange};
 use super::crew::Crew;
-use super::edit::Tree;
+use super::edit::{NewLeaf, Tree};
 use super::error::{TrieError, TrieId};
 use super::node::{Child, Standing};
 use super::node_store::{NodeBatch, NodeStore, WitnessNodes};
@@ -180,10 +180,9 @@ impl StateTrie {
                 None => None,
             },
         };
-        let malformed = || TrieError::Malformed {
-            trie: TrieId::Storage(account),
-            path: super::NodePath::of_key(&key, super::path::KEY_NIBBLES),
-            fault: super::error::NodeFault::Value,
+        let malformed = || {
+            let path = super::NodePath::of_key(&key, super::path::KEY_NIBBLES);
+            TrieError::malformed(TrieId::Storage(account), path, super::error::NodeFault::Value)
         };
         value.map_or(Ok(U256::ZERO), |value| value.ok_or_else(malformed))
     }
@@ -248,19 +247,26 @@ impl AccountEditor<'_> {
     /// Makes the change of an account's storage and, unless it goes, of the account.
     fn apply_account(&self, subtrie: &mut Subtrie, change: &AccountChange) -> Result<(), TrieError> {
         let key = &change.key;
+        if let (Some(account), false, []) = (&change.account, change.wiped, &change.slots[..]) {
+            let node = AccountNode::new(account, Storage::Empty).to_node(key);
+            let leaf = NewLeaf { node: node.as_ref(), keeps_storage: true };
+            let (mut tree, root) = subtrie.tree(TrieId::Accounts, self.store.as_deref());
+            tree.set(root, SUBTRIE_DEPTH, key, leaf)?;
+            return Ok(());
+        }
         let (mut tree, root) = subtrie.tree(TrieId::Accounts, self.store.as_deref());
         let leaf = tree.find(root, SUBTRIE_DEPTH, key)?;
         let mut storage = leaf.map_or(Storage::Empty, |leaf| subtrie.heap.account(leaf).storage);
         if change.wiped || change.account.is_none() {
             self.wipe(subtrie, key, &mut storage);
         }
-        let Some(Account { balance, nonce, code_hash }) = change.account else { return Ok(()) };
+        let Some(account) = &change.account else { return Ok(()) };
         if !change.slots.is_empty() {
             storage = self.apply_slots(subtrie, key, storage, &change.slots)?;
         }
-        let node = AccountNode { nonce, balance, code_hash, storage }.to_node(key);
+        let node = AccountNode::new(account, storage).to_node(key);
         let (mut tree, root) = subtrie.tree(TrieId::Accounts, self.store.as_deref());
-        tree.set(root, SUBTRIE_DEPTH, key, node.as_ref())?;
+        tree.set(root, SUBTRIE_DEPTH, key, NewLeaf::of_node(node.as_ref()))?;
         Ok(())
     }
 

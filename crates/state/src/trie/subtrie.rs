@@ -1,7 +1,7 @@
 //! One of the 256 parts of a split trie: what is below the first two nibbles of the key.
 
 use super::edit::Tree;
-use super::error::TrieId;
+use super::error::{TrieError, TrieId};
 use super::heap::{Heap, NodeId};
 use super::node::Child;
 use super::node_store::{NodeBatch, NodeStore};
@@ -35,6 +35,18 @@ impl Subtrie {
         store: Option<&'a dyn NodeStore>,
     ) -> (Tree<'a>, &'a mut Option<Child>) {
         (Tree { heap: &mut self.heap, trie, store, journal: self.journal.as_mut() }, &mut self.root)
+    }
+
+    /// Copies the nodes to a heap of their own size, if much of this one is free.
+    pub(super) fn compact(&mut self) -> Result<(), TrieError> {
+        if self.heap.is_sparse() {
+            let mut to = Heap::default();
+            if let Some(root) = &mut self.root {
+                *root = to.graft(&self.heap, *root, &mut |_, _| true)?;
+            }
+            self.heap = to;
+        }
+        Ok(())
     }
 
     /// Places a large storage trie; gives the number by which its account names it.

@@ -254,7 +254,7 @@ impl SplitTrie {
     }
 
     fn decode<'a>(&self, path: &NodePath, rlp: &'a [u8]) -> Result<DecodedNode<'a>, TrieError> {
-        decode_node(path, rlp).map_err(|fault| TrieError::Malformed { trie: self.trie, path: *path, fault })
+        decode_node(path, rlp).map_err(|fault| TrieError::malformed(self.trie, *path, fault))
     }
 
     /// A storage trie from its root in the heap of its account's subtrie, whose nodes are given back.
@@ -277,7 +277,7 @@ impl SplitTrie {
                 let trie = self.trie;
                 let subtrie = &mut self.subtries[usize::from(key[0])];
                 let (mut tree, root) = subtrie.tree(trie, None);
-                let malformed = |fault| TrieError::Malformed { trie, path: at, fault };
+                let malformed = |fault| TrieError::malformed(trie, at, fault);
                 *root = Some(Child::dirty(tree.load_leaf(&key, value, malformed)?));
                 subtrie.dirty = true;
                 self.top.fetched(usize::from(key[0]));
@@ -303,7 +303,7 @@ impl SplitTrie {
                 self.top.fetched(number);
                 Ok(())
             }
-            DecodedNode::Branch { children } => (0..).zip(children).try_for_each(|(nibble, child)| match child {
+            DecodedNode::Branch { children } => (0..).zip(*children).try_for_each(|(nibble, child)| match child {
                 Some(child) => self.spread_child(at.child(nibble), child, heap),
                 None => Ok(()),
             }),
@@ -314,7 +314,7 @@ impl SplitTrie {
     fn spread_child(&mut self, at: NodePath, child: Child, heap: Option<&Heap>) -> Result<(), TrieError> {
         if child.standing == Standing::Inline {
             // Nodes so far up have so much path below them that they are longer than a hash.
-            return Err(TrieError::Malformed { trie: self.trie, path: at, fault: NodeFault::Reference });
+            return Err(TrieError::malformed(self.trie, at, NodeFault::Reference));
         }
         let first = at.packed()[0];
         if at.len() < SUBTRIE_DEPTH {
@@ -355,8 +355,8 @@ fn heap_node(heap: &Heap, id: NodeId) -> DecodedNode<'_> {
             key[..packed.len()].copy_from_slice(packed);
             DecodedNode::Extension { path: NodePath::of_key(&key, end), child: heap.extension_child(id) }
         }
-        Kind::Branch => {
-            DecodedNode::Branch { children: std::array::from_fn(|nibble| heap.branch_child(id, nibble as u8)) }
-        }
+        Kind::Branch => DecodedNode::Branch {
+            children: Box::new(std::array::from_fn(|nibble| heap.branch_child(id, nibble as u8))),
+        },
     }
 }

@@ -1,0 +1,203 @@
+//! Time and memory of the trie: updates of 10,000 accounts in a state of 1,000,000.
+//!
+//! ```text
+//! cargo run --release -p motet-state --example trie_speed [accounts] [rounds]
+//! ```
+//!
+//! All variants have the same history, take turns in every round, and must have the same roots.
+
+#![allow(clippy::print_stdout)]
+
+use alloy_primitives::{B256, U256, keccak256};
+use alloy_trie::root::state_root;
+use motet_state::trie::{AccountChange, Crew, EMPTY_ROOT, HashedDiff, Keccak, SlotChange, StateTrie};
+use motet_types::Account;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+const UPDATES: usize = 10_000;
+/// Contracts that have storage in the storage-heavy variant, and slots of each; one has all slots of as many as that.
+const CONTRACTS: u64 = 2000;
+const CONTRACT_SLOTS: u64 = 50;
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Outcome<()> {
+    let mut arguments = std::env::args().skip(1);
+    let account_count = arguments.next().map_or(Ok(1_000_000), |count| count.parse())?;
+    let rounds = arguments.next().map_or(Ok(15), |count| count.parse())?;
+    let mut bench = Bench::new(account_count, rounds)?;
+    bench.build()?;
+    let random = |rng: &mut SmallRng| -> Vec<AccountChange> {
+        (0..UPDATES).map(|_| account(rng.random_range(0..account_count), rng.random())).collect()
+    };
+    bench.run("10,000 random account updates", random)?;
+    bench.run("of them one by one, a root after each 3", |rng| {
+        (0..3).map(|_| account(rng.random_range(0..account_count), rng.random())).collect()
+    })?;
+    bench.run("10,000 slots of 2,000 contracts", |rng| {
+        let changes = (0..2000).map(|_| storage(rng.random_range(0..CONTRACTS), 5, CONTRACT_SLOTS, rng));
+        changes.collect()
+    })?;
+    bench.run("10,000 slots of one contract of 100,000", |rng| {
+        vec![storage(CONTRACTS, UPDATES, CONTRACTS * CONTRACT_SLOTS, rng)]
+    })?;
+    let mut round = 0;
+    bench.run("5,000 accounts deleted, 5,000 that were made again", |_| {
+        round += 1;
+        let numbers = |round: u64| (0..5000).map(move |at| (round * 5000 + at) % account_count);
+        let deleted = numbers(round).map(|at| AccountChange { account: None, ..account(at, 0) });
+        deleted.chain(numbers(round - 1).map(|at| account(at, round))).collect()
+    })?;
+    bench.compare_with_alloy()
+}
+
+fn account(number: u64, value: u64) -> AccountChange {
+    let balance = U256::from(value) * U256::from(1u64 << 20);
+    let account = Account { nonce: value % 1000, balance, ..Account::default() };
+    AccountChange { key: keccak256(number.to_be_bytes()), account: Some(account), wiped: false, slots: Vec::new() }
+}
+
+/// A contract with random changes of its slots.
+fn storage(number: u64, change_count: usize, slot_count: u64, rng: &mut SmallRng) -> AccountChange {
+    let slots = (0..change_count).map(|_| SlotChange {
+        key: slot_key(rng.random_range(0..slot_count)),
+        value: U256::from(rng.random::<u128>()),
+    });
+    AccountChange { slots: slots.collect(), ..account(number, 1) }
+}
+
+fn slot_key(number: u64) -> B256 {
+    keccak256(U256::from(number).to_be_bytes::<32>())
+}
+
+struct Variant {
+    name: &'static str,
+    trie: StateTrie,
+    times: Vec<Duration>,
+}
+
+struct Bench {
+    variants: Vec<Variant>,
+    account_count: u64,
+    rounds: usize,
+    rng: SmallRng,
+    accounts: BTreeMap<B256, Account>,
+}
+
+impl Bench {
+    fn new(account_count: u64, rounds: usize) -> Outcome<Self> {
+        let two = Crew::of_threads(2)?;
+        let crews = [
+            ("1 thread, scalar", Crew::alone().with_keccak(Keccak::Scalar)),
+            ("1 thread, batched", Crew::alone()),
+            ("2 threads, scalar", two.clone().with_keccak(Keccak::Scalar)),
+            ("2 threads, batched", two),
+        ];
+        let variant = |(name, crew)| Variant { name, trie: StateTrie::new(crew), times: Vec::new() };
+        let variants = crews.into_iter().map(variant).collect();
+        Ok(Self { variants, account_count, rounds, rng: SmallRng::seed_from_u64(7), accounts: BTreeMap::new() })
+    }
+
+    fn build(&mut self) -> Outcome<()> {
+        println!("{} accounts without storage", self.account_count);
+        let all: Vec<AccountChange> =
+            (0..self.account_count).map(|at| account(at, at.wrapping_mul(0x9e37_79b9))).collect();
+        self.accounts = all.iter().filter_map(|change| Some((change.key, change.account?))).collect();
+        let diff = HashedDiff::new(all);
+        for variant in &mut self.variants {
+            let start = Instant::now();
+            variant.trie.apply_hashed(&diff)?;
+            let applied = start.elapsed();
+            variant.trie.root()?;
+            println!("  {:20} built in {:.2?}, hashed in {:.2?}", variant.name, applied, start.elapsed() - applied);
+        }
+        if let Some(Variant { trie, .. }) = self.variants.first() {
+            let (memory, nodes) = (trie.memory_bytes() as u64, trie.node_bytes() as u64);
+            let count = self.account_count;
+            println!("  memory: {} bytes an account, of them {} of nodes", memory / count, nodes / count);
+        }
+        let mut contracts: Vec<AccountChange> =
+            (0..CONTRACTS).map(|number| AccountChange { slots: slots(CONTRACT_SLOTS), ..account(number, 1) }).collect();
+        contracts.push(AccountChange { slots: slots(CONTRACTS * CONTRACT_SLOTS), ..account(CONTRACTS, 1) });
+        let before = self.variants.first().map_or(0, |variant| variant.trie.node_bytes());
+        let diff = HashedDiff::new(contracts);
+        for variant in &mut self.variants {
+            variant.trie.apply_hashed(&diff)?;
+            variant.trie.root()?;
+        }
+        let after = self.variants.first().map_or(0, |variant| variant.trie.node_bytes());
+        println!("  memory: {} bytes of nodes a slot", (after - before) as u64 / (2 * CONTRACTS * CONTRACT_SLOTS));
+        Ok(())
+    }
+
+    fn run(&mut self, what: &str, mut changes: impl FnMut(&mut SmallRng) -> Vec<AccountChange>) -> Outcome<()> {
+        self.variants.iter_mut().for_each(|variant| variant.times.clear());
+        let mut updates = 0;
+        for round in 0..=self.rounds {
+            let diff = HashedDiff::new(changes(&mut self.rng));
+            updates = diff.accounts().iter().map(|change| change.slots.len().max(1)).sum();
+            for change in diff.accounts() {
+                match change.account {
+                    Some(account) => drop(self.accounts.insert(change.key, account)),
+                    None => drop(self.accounts.remove(&change.key)),
+                }
+            }
+            let mut expected = None;
+            for variant in &mut self.variants {
+                let start = Instant::now();
+                variant.trie.apply_hashed(&diff)?;
+                let root = variant.trie.root()?;
+                // The first round warms up.
+                if round > 0 {
+                    variant.times.push(start.elapsed());
+                }
+                assert_eq!(*expected.get_or_insert(root), root, "{}", variant.name);
+            }
+        }
+        println!("{what}");
+        for variant in &mut self.variants {
+            variant.times.sort_unstable();
+            let median = variant.times.get(variant.times.len() / 2).copied().unwrap_or_default();
+            let least = variant.times.first().copied().unwrap_or_default();
+            let each = median.as_nanos() / updates.max(1) as u128;
+            println!("  {:20} median {median:9.2?}  least {least:9.2?}  {each:6} ns an update", variant.name);
+        }
+        let median = |at: usize| self.variants.get(at).and_then(|variant| variant.times.get(variant.times.len() / 2));
+        if let (Some(scalar), Some(one), Some(scalar_two), Some(two)) = (median(0), median(1), median(2), median(3)) {
+            let ratio = |over: &Duration, under: &Duration| over.as_secs_f64() / under.as_secs_f64();
+            println!(
+                "  batched over scalar: {:.2}x on 1 thread, {:.2}x on 2; 2 threads over 1: {:.2}x",
+                ratio(scalar, one),
+                ratio(scalar_two, two),
+                ratio(one, two),
+            );
+        }
+        Ok(())
+    }
+
+    /// Against a root from scratch; storage is left out of it by wiping that first.
+    fn compare_with_alloy(&mut self) -> Outcome<()> {
+        let contracts = (0..=CONTRACTS).map(|number| AccountChange { wiped: true, ..account(number, 2) });
+        let diff = HashedDiff::new(contracts);
+        self.accounts.extend(diff.accounts().iter().filter_map(|change| Some((change.key, change.account?))));
+        let start = Instant::now();
+        let expected = state_root(self.accounts.iter().map(|(key, Account { nonce, balance, code_hash })| {
+            let (nonce, balance, code_hash) = (*nonce, *balance, *code_hash);
+            (*key, alloy_trie::TrieAccount { nonce, balance, storage_root: EMPTY_ROOT, code_hash })
+        }));
+        println!("alloy-trie from scratch, leaves sorted: {:.2?}", start.elapsed());
+        for variant in &mut self.variants {
+            variant.trie.apply_hashed(&diff)?;
+            assert_eq!(variant.trie.root()?, expected, "{}", variant.name);
+        }
+        println!("all roots are equal");
+        Ok(())
+    }
+}
+
+fn slots(count: u64) -> Vec<SlotChange> {
+    (0..count).map(|number| SlotChange { key: slot_key(number), value: U256::from(number + 1) << 64 }).collect()
+}
