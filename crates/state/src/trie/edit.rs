@@ -315,7 +315,7 @@ impl Tree<'_> {
         Ok(id)
     }
 
-    fn enter_branch(&mut self, id: NodeId, key: &B256, depth: usize) -> Result<Option<NodeId>, TrieError> {
+    pub(super) fn enter_branch(&mut self, id: NodeId, key: &B256, depth: usize) -> Result<Option<NodeId>, TrieError> {
         let at = nibble(key.as_slice(), depth);
         match self.heap.branch_node(id, at) {
             Some(node) if node != NIL && self.store.is_none() => Ok(Some(node)),
@@ -330,7 +330,7 @@ impl Tree<'_> {
     }
 
     /// The branch that an extension on the way of `key` leads to.
-    fn enter_extension(&mut self, id: NodeId, key: &B256) -> Result<NodeId, TrieError> {
+    pub(super) fn enter_extension(&mut self, id: NodeId, key: &B256) -> Result<NodeId, TrieError> {
         let child = self.heap.extension_child(id);
         let (_, end) = self.heap.extension_path(id);
         let node = self.enter(child, key, end)?;

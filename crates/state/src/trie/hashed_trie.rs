@@ -85,6 +85,15 @@ impl HashedTrie {
         Ok(self.leaves.take_batch())
     }
 
+    /// The nodes from the root down on the way of `key`, as far as they go: a proof of its value, or that it has none.
+    ///
+    /// # Errors
+    /// As [`HashedTrie::root`].
+    pub fn prove(&mut self, key: &B256) -> Result<Vec<Bytes>, TrieError> {
+        self.root()?;
+        self.checked(|trie| trie.leaves.prove(key, &trie.crew))
+    }
+
     fn checked<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, TrieError>) -> Result<T, TrieError> {
         if self.broken {
             return Err(TrieError::Broken);

@@ -4,9 +4,10 @@ use super::account::{AccountNode, Storage, TrieAccount};
 use super::change::{AccountChange, HashedDiff, SlotChange};
 use super::crew::Crew;
 use super::edit::{NewLeaf, Tree};
-use super::error::{TrieError, TrieId};
+use super::error::{NodeFault, TrieError, TrieId};
 use super::node::{Child, Standing};
 use super::node_store::{NodeBatch, NodeStore, WitnessNodes};
+use super::path::{KEY_NIBBLES, NodePath};
 use super::split::{SplitTrie, apply_leaves};
 use super::subtrie::{SUBTRIE_DEPTH, Subtrie};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -75,6 +76,11 @@ impl StateTrie {
 
     fn over(accounts: SplitTrie, cache_bytes: usize, crew: Crew) -> Self {
         Self { accounts, crew, cache_bytes, large_storage_changes: LARGE_STORAGE_CHANGES, broken: false }
+    }
+
+    /// What stands in the place of a trie that is lent.
+    pub(super) fn placeholder() -> Self {
+        Self { broken: true, ..Self::new(Crew::alone()) }
     }
 
     /// Says how many slots of one account, changed at once, make its storage a trie of 256 parts, on which all threads
@@ -150,8 +156,16 @@ impl StateTrie {
     /// # Errors
     /// When a node cannot be fetched.
     pub fn account(&mut self, address: Address) -> Result<Option<TrieAccount>, TrieError> {
+        self.account_hashed(&keccak256(address))
+    }
+
+    /// As [`StateTrie::account`], by the hash of the address.
+    ///
+    /// # Errors
+    /// As [`StateTrie::account`].
+    pub fn account_hashed(&mut self, account: &B256) -> Result<Option<TrieAccount>, TrieError> {
         self.root()?;
-        let found = self.accounts.find(&keccak256(address))?;
+        let found = self.accounts.find(account)?;
         Ok(found.map(|(subtrie, leaf)| subtrie.heap.trie_account(leaf)))
     }
 
@@ -160,31 +174,36 @@ impl StateTrie {
     /// # Errors
     /// When a node cannot be fetched.
     pub fn slot(&mut self, address: Address, slot: U256) -> Result<U256, TrieError> {
+        self.slot_hashed(&keccak256(address), &keccak256(slot.to_be_bytes::<32>()))
+    }
+
+    /// As [`StateTrie::slot`], by the hashes of address and slot.
+    ///
+    /// # Errors
+    /// As [`StateTrie::slot`].
+    pub fn slot_hashed(&mut self, account: &B256, key: &B256) -> Result<U256, TrieError> {
         if self.broken {
             return Err(TrieError::Broken);
         }
-        let (account, key) = (keccak256(address), keccak256(slot.to_be_bytes::<32>()));
         let store = self.accounts.store.clone();
-        let Some((subtrie, leaf)) = self.accounts.find(&account)? else { return Ok(U256::ZERO) };
-        let value = match subtrie.heap.account(leaf).storage {
+        let trie = TrieId::Storage(*account);
+        let Some((subtrie, leaf)) = self.accounts.find(account)? else { return Ok(U256::ZERO) };
+        let found = match subtrie.heap.account(leaf).storage {
             Storage::Empty => None,
             Storage::Small(child) => {
                 let mut root = Some(child);
-                let (mut tree, _) = subtrie.tree(TrieId::Storage(account), store.as_deref());
-                let found = tree.find(&mut root, 0, &key)?;
+                let (mut tree, _) = subtrie.tree(trie, store.as_deref());
+                let found = tree.find(&mut root, 0, key)?;
                 subtrie.heap.set_account_storage(leaf, root.unwrap_or(child));
                 found.map(|leaf| slot_value(subtrie.heap.leaf_value(leaf)))
             }
             Storage::Large(child) => match subtrie.large_mut(child.node) {
-                Some(large) => large.find(&key)?.map(|(subtrie, leaf)| slot_value(subtrie.heap.leaf_value(leaf))),
+                Some(large) => large.find(key)?.map(|(subtrie, leaf)| slot_value(subtrie.heap.leaf_value(leaf))),
                 None => None,
             },
         };
-        let malformed = || {
-            let path = super::NodePath::of_key(&key, super::path::KEY_NIBBLES);
-            TrieError::malformed(TrieId::Storage(account), path, super::error::NodeFault::Value)
-        };
-        value.map_or(Ok(U256::ZERO), |value| value.ok_or_else(malformed))
+        let malformed = || TrieError::malformed(trie, NodePath::of_key(key, KEY_NIBBLES), NodeFault::Value);
+        found.map_or(Ok(U256::ZERO), |value| value.ok_or_else(malformed))
     }
 
     /// The changes of nodes since the last time, to be written to the store; the root is computed first. Empty for a

@@ -175,7 +175,8 @@ impl SplitTrie {
 
     /// Makes the shapes of what was fetched. The root does not change by that.
     pub(super) fn refresh(&mut self, crew: &Crew) -> Result<(), TrieError> {
-        if self.top.stale || self.top.root.is_none() {
+        // Of a root that has not been fetched there are no shapes.
+        if self.top.closed.is_none() && (self.top.stale || self.top.root.is_none()) {
             self.hash(crew, FROM_THE_TOP)?;
             self.assemble(crew)?;
         }
