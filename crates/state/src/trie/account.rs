@@ -1,7 +1,9 @@
 //! Accounts as leaves of the account trie.
 
-use super::heap::{Heap, NIL, NodeId};
-use super::node::{AFTER_KEY, CHILD_BYTES, CHILD_DIRTY, Child, HAS_CODE, HAS_STORAGE, Kind, LARGE_STORAGE, Standing};
+use super::heap::{Heap, NodeId};
+use super::node::{
+    AFTER_KEY, CHILD_BYTES, CHILD_DIRTY, Child, HAS_CODE, HAS_STORAGE, Kind, LARGE_STORAGE, Standing, is_closed,
+};
 use alloy_primitives::{B256, KECCAK256_EMPTY, U256, b256};
 use alloy_rlp::{Encodable, Header, RlpDecodable, RlpEncodable};
 use motet_types::Account;
@@ -200,7 +202,7 @@ impl Heap {
     /// Number of the root of the account's storage in this heap: `None` without storage in memory and for a large one.
     pub(super) fn small_storage_node(&self, id: NodeId) -> Option<NodeId> {
         match self.flags(id) & (HAS_STORAGE | LARGE_STORAGE) {
-            HAS_STORAGE => Some(self.account_storage(id).node).filter(|node| *node != NIL),
+            HAS_STORAGE => Some(self.account_storage(id).node).filter(|node| !is_closed(*node)),
             _ => None,
         }
     }

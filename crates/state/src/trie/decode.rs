@@ -2,7 +2,7 @@
 
 use super::encode::{HEX_PREFIX_LEAF, HEX_PREFIX_ODD};
 use super::error::NodeFault;
-use super::heap::NIL;
+use super::heap::{CLOSED_BRANCH, NIL};
 use super::node::{Child, Standing};
 use super::path::{KEY_NIBBLES, NodePath};
 use alloy_primitives::B256;
@@ -70,6 +70,7 @@ fn decode_short<'a>(at: &NodePath, path: &[u8], payload: &'a [u8]) -> Result<Dec
     let path = pairs.iter().fold(start, |path, pair| path.child(pair >> 4).child(pair & 0x0f));
     if !is_leaf {
         let child = decode_reference(payload)?.ok_or(NodeFault::Reference)?;
+        let child = Child { node: CLOSED_BRANCH, ..child };
         return Ok(DecodedNode::Extension { path, child });
     }
     match decode_string(payload)? {
@@ -132,7 +133,7 @@ mod tests {
             assert_eq!(decode_node(&at, &rlp), Ok(DecodedNode::Leaf { key: key(), value: b"value" }));
             for end in depth + 1..KEY_NIBBLES {
                 let path = NodePath::of_key(&key(), end);
-                let child = Child::closed(B256::repeat_byte(3));
+                let child = Child { node: CLOSED_BRANCH, ..Child::closed(B256::repeat_byte(3)) };
                 let mut rlp = Vec::new();
                 push_extension(path.packed().as_slice(), depth, end, &child, &mut rlp);
                 assert_eq!(decode_node(&at, &rlp), Ok(DecodedNode::Extension { path, child }));

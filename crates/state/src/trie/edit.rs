@@ -13,8 +13,8 @@ use super::account::TrieAccount;
 use super::account::{AccountNode, Storage};
 use super::decode::{DecodedNode, decode_node, inline_rlp};
 use super::error::{NodeFault, TrieError, TrieId};
-use super::heap::{BLOCK_BYTES_MAX, Heap, NIL, NodeId};
-use super::node::{AFTER_KEY, Child, Kind, Standing, bits};
+use super::heap::{BLOCK_BYTES_MAX, CLOSED_BRANCH, Heap, NIL, NodeId};
+use super::node::{AFTER_KEY, Child, Kind, Standing, bits, is_closed};
 use super::node_store::{NodeBatch, NodeStore, fetch};
 use super::path::{KEY_NIBBLES, NodePath, nibble, shared_nibbles};
 use alloy_primitives::B256;
@@ -138,7 +138,7 @@ impl Tree<'_> {
     /// Frees every node in memory below `id` and itself, without a note in the journal; storage below accounts is not
     /// touched.
     pub(super) fn free_below(&mut self, id: NodeId) {
-        if id == NIL {
+        if is_closed(id) {
             return;
         }
         match self.heap.kind(id) {
@@ -286,12 +286,11 @@ impl Tree<'_> {
         if child.node == NIL {
             child.node = self.open(&child, &path)?;
         }
-        let left = match self.heap.kind(child.node) {
-            Kind::Branch => self.heap.new_extension(path.packed().as_slice(), path.len(), child)?,
-            Kind::Leaf | Kind::Account | Kind::Extension => {
-                self.note_removed(path);
-                child.node
-            }
+        let left = if child.is_closed() || self.heap.kind(child.node) == Kind::Branch {
+            self.heap.new_extension(path.packed().as_slice(), path.len(), child)?
+        } else {
+            self.note_removed(path);
+            child.node
         };
         self.heap.free_node(id);
         Ok(left)
@@ -305,9 +304,9 @@ impl Tree<'_> {
 
     /// The number of a node on the way of `key`, fetched if it is not in memory.
     pub(super) fn enter(&mut self, child: Child, key: &B256, depth: usize) -> Result<NodeId, TrieError> {
-        let id = match child.node {
-            NIL => self.open(&child, &NodePath::of_key(key, depth))?,
-            id => id,
+        let id = match child.is_closed() {
+            true => self.open(&child, &NodePath::of_key(key, depth))?,
+            false => child.node,
         };
         if self.store.is_some() {
             self.heap.visit(id);
@@ -318,7 +317,7 @@ impl Tree<'_> {
     pub(super) fn enter_branch(&mut self, id: NodeId, key: &B256, depth: usize) -> Result<Option<NodeId>, TrieError> {
         let at = nibble(key.as_slice(), depth);
         match self.heap.branch_node(id, at) {
-            Some(node) if node != NIL && self.store.is_none() => Ok(Some(node)),
+            Some(node) if !is_closed(node) && self.store.is_none() => Ok(Some(node)),
             Some(_) => {
                 let Some(child) = self.heap.branch_child(id, at) else { return Ok(None) };
                 let node = self.enter(child, key, depth + 1)?;
@@ -334,24 +333,24 @@ impl Tree<'_> {
         let child = self.heap.extension_child(id);
         let (_, end) = self.heap.extension_path(id);
         let node = self.enter(child, key, end)?;
-        if self.heap.kind(node) != Kind::Branch {
-            self.free_below(node);
-            let path = NodePath::of_key(key, end);
-            return Err(TrieError::malformed(self.trie, path, NodeFault::ExtensionChild));
-        }
         self.heap.set_extension_child(id, Child { node, ..child });
         Ok(node)
     }
 
     /// Fetches a node that is not in memory.
     pub(super) fn open(&mut self, child: &Child, path: &NodePath) -> Result<NodeId, TrieError> {
-        match child.standing {
-            Standing::Inline => self.load(path, inline_rlp(&child.reference)),
+        let id = match child.standing {
+            Standing::Inline => self.load(path, inline_rlp(&child.reference))?,
             Standing::Hash | Standing::Dirty => {
                 let rlp = fetch(self.store, self.trie, path, &child.reference)?;
-                self.load(path, &rlp)
+                self.load(path, &rlp)?
             }
+        };
+        if child.node == CLOSED_BRANCH && self.heap.kind(id) != Kind::Branch {
+            self.heap.free_node(id);
+            return Err(TrieError::malformed(self.trie, *path, NodeFault::ExtensionChild));
         }
+        Ok(id)
     }
 
     /// Puts a node in the heap from its RLP.

@@ -7,8 +7,8 @@
 
 use super::crew::Crew;
 use super::error::TrieError;
-use super::heap::{Heap, HeapFull, NIL, NodeId};
-use super::node::{Child, Kind, LARGE_STORAGE, Standing, bits};
+use super::heap::{CLOSED_BRANCH, Heap, HeapFull, NIL, NodeId};
+use super::node::{Child, Kind, LARGE_STORAGE, Standing, bits, is_closed};
 use super::split::SplitTrie;
 use super::subtrie::Subtrie;
 
@@ -41,8 +41,12 @@ impl Heap {
         level: usize,
         keep: &mut impl FnMut(NodeId, usize) -> bool,
     ) -> Result<Child, HeapFull> {
-        if child.node == NIL || (child.standing != Standing::Dirty && !keep(child.node, level)) {
-            return Ok(Child { node: NIL, ..child });
+        if child.is_closed() {
+            return Ok(child);
+        }
+        if child.standing != Standing::Dirty && !keep(child.node, level) {
+            let node = if from.kind(child.node) == Kind::Branch { CLOSED_BRANCH } else { NIL };
+            return Ok(Child { node, ..child });
         }
         let id = self.store(from.node(child.node))?;
         match self.kind(id) {
@@ -167,7 +171,7 @@ impl Subtrie {
     }
 
     fn forget_visits(&mut self, id: NodeId) {
-        if id == NIL {
+        if is_closed(id) {
             return;
         }
         self.heap.forget_visit(id);
@@ -184,7 +188,7 @@ impl Subtrie {
     }
 
     fn count_bytes(&self, id: NodeId, level: usize, bytes_by_level: &mut [usize; LEVELS]) {
-        if id == NIL {
+        if is_closed(id) {
             return;
         }
         bytes_by_level[level.min(LEVELS - 1)] += self.heap.node(id).len();

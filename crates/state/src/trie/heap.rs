@@ -11,6 +11,9 @@ pub(super) type NodeId = u32;
 /// No block.
 pub(super) const NIL: NodeId = 0;
 
+/// No block either: stands for a node that is not in memory and is known to be a branch.
+pub(super) const CLOSED_BRANCH: NodeId = 1;
+
 /// Bytes to which sizes are rounded.
 const UNIT: usize = 4;
 /// Units of the largest page, as a power of two: 16 KiB.
@@ -116,8 +119,8 @@ impl Heap {
             if self.pages.len() == PAGES_MAX {
                 return Err(HeapFull);
             }
-            // Block zero is nobody's.
-            let first = usize::from(self.pages.is_empty());
+            // Blocks zero and one are nobody's.
+            let first = if self.pages.is_empty() { 2 } else { 0 };
             let size = (FIRST_PAGE_UNITS << self.pages.len().min(16)).max(units + first).min(PAGE_UNITS);
             self.pages.push(vec![0; size * UNIT].into_boxed_slice());
             self.bump = first;
@@ -184,7 +187,7 @@ mod tests {
         let expected: usize = blocks.iter().map(|(_, bytes)| bytes.len().div_ceil(UNIT) * UNIT).sum();
         assert_eq!(heap.used_bytes(), expected);
         for (id, bytes) in &blocks {
-            assert_ne!(*id, NIL);
+            assert!(*id > CLOSED_BRANCH);
             assert_eq!(heap.bytes(*id)[..bytes.len()], bytes[..]);
         }
     }

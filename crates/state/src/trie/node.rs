@@ -11,10 +11,10 @@
 //! account   |  ...   | nonce bytes 1 | balance bytes 1 | key 32 | [storage 36] | [code hash 32] | nonce | balance
 //! extension |  ...   | end 1 | 0 | child 36 | path to the end, two nibbles a byte
 //! branch    |  ...   | children 2 | dirty 2 | inline 2 | child 36 | child 36 | ...
-//! child     | number 4, zero if not in memory | reference 32
+//! child     | number 4, zero or one if not in memory | reference 32
 //! ```
 
-use super::heap::{Heap, HeapFull, NIL, NodeId};
+use super::heap::{CLOSED_BRANCH, Heap, HeapFull, NIL, NodeId};
 use alloy_primitives::B256;
 
 /// Bytes of a child in its parent.
@@ -69,7 +69,7 @@ pub(super) enum Standing {
 /// What a parent holds of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Child {
-    /// [`NIL`]: the node is not in memory, `reference` is its hash.
+    /// Where the node is not in memory, [`NIL`], or [`CLOSED_BRANCH`] if what it is is known.
     pub(super) node: NodeId,
     pub(super) reference: B256,
     pub(super) standing: Standing,
@@ -79,6 +79,11 @@ impl Child {
     /// A child whose reference is to be computed.
     pub(super) fn dirty(node: NodeId) -> Self {
         Self { node, reference: B256::ZERO, standing: Standing::Dirty }
+    }
+
+    /// Whether the child is not in memory.
+    pub(super) fn is_closed(&self) -> bool {
+        is_closed(self.node)
     }
 
     /// A child that is not in memory.
@@ -117,6 +122,12 @@ fn word(bytes: &[u8], at: usize) -> u16 {
 #[inline]
 fn number(bytes: &[u8], at: usize) -> NodeId {
     NodeId::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+/// Whether the number stands for a node that is not in memory.
+#[inline]
+pub(super) fn is_closed(node: NodeId) -> bool {
+    node == NIL || node == CLOSED_BRANCH
 }
 
 /// Children before `nibble`.
@@ -297,7 +308,7 @@ impl Heap {
         word(self.bytes(id), 2)
     }
 
-    /// Number of a child: `None` where there is none, [`NIL`] where it is not in memory.
+    /// Number of a child: `None` where there is none.
     #[inline]
     pub(super) fn branch_node(&self, id: NodeId, nibble: u8) -> Option<NodeId> {
         let bytes = self.bytes(id);

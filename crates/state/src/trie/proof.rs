@@ -209,7 +209,7 @@ impl StateTrie {
                 let (mut tree, _) = subtrie.tree(TrieId::Storage(*account), store.as_deref());
                 let node = tree.enter(root, key, 0)?;
                 tree.heap.set_account_storage(leaf, Child { node, ..root });
-                tree.prove(node, 0, key, &mut proof)?;
+                tree.prove(node, 0, Standing::Hash, key, &mut proof)?;
             }
             Storage::Large(root) => {
                 if let Some(large) = subtrie.large_mut(root.node) {
@@ -227,19 +227,18 @@ impl SplitTrie {
         self.open_group(key[0] >> 4)?;
         self.refresh(crew)?;
         let mut proof = Vec::new();
-        let Some(mut depth) = self.prove_top(key, &mut proof) else { return Ok(proof) };
+        let Some(depth) = self.prove_top(key, &mut proof) else { return Ok(proof) };
         let subtrie = &mut self.subtries[usize::from(key[0])];
         let (mut tree, root) = subtrie.tree(self.trie, self.store.as_deref());
         let Some(child) = root else { return Ok(proof) };
         child.node = tree.enter(*child, key, SUBTRIE_DEPTH)?;
-        let mut node = child.node;
+        let (mut node, mut standing) = (child.node, Standing::Hash);
         if depth > SUBTRIE_DEPTH {
             // The subtrie's extension was proven as a part of one that begins above.
+            standing = tree.heap.extension_child(node).standing;
             node = tree.enter_extension(node, key)?;
-        } else {
-            depth = SUBTRIE_DEPTH;
         }
-        tree.prove(node, depth, key, &mut proof)?;
+        tree.prove(node, depth, standing, key, &mut proof)?;
         Ok(proof)
     }
 
@@ -273,10 +272,16 @@ impl SplitTrie {
 }
 
 impl Tree<'_> {
-    /// The nodes from `id` down on the way of `key`. No reference is dirty.
-    fn prove(&mut self, mut id: NodeId, mut depth: usize, key: &B256, proof: &mut Vec<Bytes>) -> Result<(), TrieError> {
+    /// The nodes from `id` down on the way of `key`; its parent refers to it as `standing` says. No reference is dirty.
+    fn prove(
+        &mut self,
+        mut id: NodeId,
+        mut depth: usize,
+        mut standing: Standing,
+        key: &B256,
+        proof: &mut Vec<Bytes>,
+    ) -> Result<(), TrieError> {
         let mut scratch = Vec::new();
-        let mut standing = Standing::Hash;
         loop {
             if standing != Standing::Inline {
                 let mut rlp = Vec::new();

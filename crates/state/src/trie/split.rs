@@ -150,7 +150,6 @@ impl SplitTrie {
         self.changes += changes.len();
         crew.each(changes.len(), subtries, |(subtrie, changes)| {
             subtrie.dirty = true;
-            subtrie.known_branch = false;
             work(subtrie, changes)?;
             subtrie.compact()
         })

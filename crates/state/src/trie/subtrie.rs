@@ -17,8 +17,6 @@ pub(super) struct Subtrie {
     pub(super) heap: Heap,
     /// The node at [`SUBTRIE_DEPTH`]; `None` where no key leads here.
     pub(super) root: Option<Child>,
-    /// Whether a root that is not in memory is known to be a branch, since an extension led to it.
-    pub(super) known_branch: bool,
     /// Large storage tries of accounts in this part. An account names its own by its place in this list, plus one.
     pub(super) large: Vec<Option<Box<SplitTrie>>>,
     /// Changes that the store does not have yet; `None` when there is no store.

@@ -10,7 +10,7 @@ use super::decode::{DecodedNode, decode_node};
 use super::encode::{push_branch, push_extension, push_leaf};
 use super::error::{NodeFault, TrieError};
 use super::hash::{FROM_THE_TOP, reference};
-use super::heap::{Heap, NIL, NodeId};
+use super::heap::{CLOSED_BRANCH, Heap, NIL, NodeId};
 use super::node::{Child, Kind, Standing};
 use super::node_store::fetch;
 use super::path::NodePath;
@@ -34,10 +34,8 @@ pub(super) enum Shape {
 /// All subtries with the same first nibble.
 #[derive(Clone, Debug)]
 struct Group {
-    /// The node's hash, while nothing of it has been fetched.
-    closed: Option<B256>,
-    /// Whether what is closed is known to be a branch, since an extension leads to it.
-    known_branch: bool,
+    /// The node, while nothing of it has been fetched.
+    closed: Option<Child>,
     /// Whether `shape` and `reference` are to be made anew.
     dirty: bool,
     shape: Shape,
@@ -59,7 +57,7 @@ pub(super) struct Top {
 
 impl Top {
     pub(super) fn empty() -> Self {
-        let group = Group { closed: None, known_branch: false, dirty: false, shape: Shape::Empty, reference: None };
+        let group = Group { closed: None, dirty: false, shape: Shape::Empty, reference: None };
         let groups = std::array::from_fn(|_| group.clone());
         Self { closed: None, groups, shape: Shape::Empty, stale: false, root: Some(EMPTY_ROOT) }
     }
@@ -97,8 +95,8 @@ impl Top {
     }
 
     /// The hash of a group that has not been fetched.
-    pub(super) fn closed_group(&self, nibble: u8) -> Option<B256> {
-        self.groups[usize::from(nibble)].closed
+    fn closed_group(&self, nibble: u8) -> Option<B256> {
+        self.groups[usize::from(nibble)].closed.map(|closed| closed.reference)
     }
 }
 
@@ -138,13 +136,13 @@ impl SplitTrie {
                 self.assemble_group(nibble, &mut rlp)?;
             }
             let group = &self.top.groups[usize::from(nibble)];
-            *child = group.closed.map(Child::closed).or(group.reference);
+            *child = group.closed.or(group.reference);
         }
         let shape = match lone(&children) {
             Some((nibble, child)) => {
                 let path = NodePath::ROOT.child(nibble);
                 let group = &self.top.groups[usize::from(nibble)];
-                if group.closed.is_some() && group.known_branch {
+                if group.closed.is_some_and(|closed| closed.node == CLOSED_BRANCH) {
                     Shape::Extension { path, child }
                 } else {
                     if group.closed.is_some() {
@@ -203,15 +201,14 @@ impl SplitTrie {
             }
         }
         let reference = (shape != Shape::Empty).then_some(Child { node: NIL, reference, standing });
-        self.top.groups[usize::from(nibble)] =
-            Group { closed: None, known_branch: false, dirty: false, shape, reference };
+        self.top.groups[usize::from(nibble)] = Group { closed: None, dirty: false, shape, reference };
         Ok(())
     }
 
     /// The root of a subtrie as its group sees it, which has no other.
     fn subtrie_shape(&mut self, at: usize, path: NodePath, child: Child) -> Result<Shape, TrieError> {
         let subtrie = &mut self.subtries[at];
-        if child.node == NIL && subtrie.known_branch {
+        if child.node == CLOSED_BRANCH {
             return Ok(Shape::Extension { path, child });
         }
         let (mut tree, root) = subtrie.tree(self.trie, self.store.as_deref());
@@ -260,7 +257,7 @@ impl SplitTrie {
 
     /// A storage trie from its root in the heap of its account's subtrie, whose nodes are given back.
     pub(super) fn promote(&mut self, from: &mut Subtrie, root: Child) -> Result<(), TrieError> {
-        if root.node == NIL {
+        if root.is_closed() {
             self.top = Top::closed(root.reference);
             return Ok(());
         }
@@ -285,14 +282,7 @@ impl SplitTrie {
                 Ok(())
             }
             DecodedNode::Extension { path, child } if path.len() <= SUBTRIE_DEPTH => {
-                let known_branch = child.node == NIL;
-                self.spread_child(path, child, heap)?;
-                let number = usize::from(path.packed()[0]);
-                match path.len() {
-                    SUBTRIE_DEPTH => self.subtries[number].known_branch = known_branch,
-                    _ => self.top.groups[number / WIDTH].known_branch = known_branch,
-                }
-                Ok(())
+                self.spread_child(path, child, heap)
             }
             DecodedNode::Extension { path, child } => {
                 let number = usize::from(path.packed()[0]);
@@ -319,10 +309,10 @@ impl SplitTrie {
         }
         let first = at.packed()[0];
         if at.len() < SUBTRIE_DEPTH {
-            return match heap.filter(|_| child.node != NIL) {
+            return match heap.filter(|_| !child.is_closed()) {
                 Some(heap) => self.spread(at, heap_node(heap, child.node), Some(heap)),
                 None => {
-                    self.top.groups[usize::from(first >> 4)].closed = Some(child.reference);
+                    self.top.groups[usize::from(first >> 4)].closed = Some(child);
                     self.top.stale = true;
                     Ok(())
                 }
@@ -331,7 +321,6 @@ impl SplitTrie {
         let subtrie = &mut self.subtries[usize::from(first)];
         let child = adopt(heap, child, &mut subtrie.heap)?;
         subtrie.root = Some(child);
-        subtrie.known_branch = false;
         subtrie.dirty |= child.standing == Standing::Dirty;
         self.top.fetched(usize::from(first));
         Ok(())

@@ -9,8 +9,8 @@ use super::change::HashedDiff;
 use super::crew::Crew;
 use super::encode::push_node;
 use super::error::{NodeStoreError, TrieError, TrieId};
-use super::heap::{Heap, NIL, NodeId};
-use super::node::Kind;
+use super::heap::{Heap, NodeId};
+use super::node::{Kind, is_closed};
 use super::node_store::NodeStore;
 use super::path::{NodePath, nibble, shared_nibbles};
 use super::split::SplitTrie;
@@ -159,12 +159,12 @@ impl Heap {
             (id, depth) = self.step(id, depth, path.packed())?;
         }
         let mut rlp = Vec::new();
-        (id != NIL && depth == path.len()).then(|| push_node(self, id, depth, &mut Vec::new(), &mut rlp))?;
+        (!is_closed(id) && depth == path.len()).then(|| push_node(self, id, depth, &mut Vec::new(), &mut rlp))?;
         Some(rlp)
     }
 
     fn resident_leaf(&self, mut id: NodeId, mut depth: usize, key: &B256) -> Option<NodeId> {
-        while id != NIL {
+        while !is_closed(id) {
             if matches!(self.kind(id), Kind::Leaf | Kind::Account) {
                 return (self.leaf_key(id) == key.as_slice()).then_some(id);
             }
@@ -175,7 +175,7 @@ impl Heap {
 
     /// The node after `id` on the way of `key`, and where it begins.
     fn step(&self, id: NodeId, depth: usize, key: &B256) -> Option<(NodeId, usize)> {
-        if id == NIL {
+        if is_closed(id) {
             return None;
         }
         match self.kind(id) {
