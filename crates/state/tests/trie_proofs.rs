@@ -159,6 +159,13 @@ fn account_proofs_show_accounts_and_slots_resident_and_paged() {
         };
         assert_eq!(lie.verify(root), Err(ProofError::Account { address }));
     }
+    let mut reader = StateTrie::open(root, store, 5000, Crew::alone());
+    for number in 0..=62u8 {
+        reader.prove(Address::repeat_byte(number), &slots).expect("the store has everything");
+        reader.trim().expect("the store has everything");
+        assert!(reader.node_bytes() <= 5000, "{} bytes", reader.node_bytes());
+    }
+    assert!(reader.take_batch().expect("the store has everything").is_empty(), "reading changes nothing");
     let updated = paged.take_batch().expect("the store has everything");
     assert!(updated.is_empty(), "reading changes nothing");
 }

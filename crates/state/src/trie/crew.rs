@@ -50,6 +50,13 @@ impl Crew {
         self.keccak
     }
 
+    /// How many of some subtries one thread is to hash together: enough to fill the lanes with nodes of one height, few
+    /// enough to stay in the processor's cache, and that there are several groups for each thread.
+    pub(super) fn group(&self, subtries: usize) -> usize {
+        let threads = self.pool.as_ref().map_or(1, |pool| pool.current_num_threads());
+        (subtries / (4 * threads)).clamp(4, 16)
+    }
+
     /// Does `work` on each item: on all threads when the items stand for `amount` of work that is worth it.
     pub(super) fn each<T: Send, E: Send>(
         &self,

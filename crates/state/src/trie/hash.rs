@@ -9,6 +9,7 @@ use super::error::TrieId;
 use super::heap::{Heap, NIL, NodeId};
 use super::node::{CHILD_DIRTY, Child, Kind, LARGE_STORAGE, Standing, bits};
 use super::path::NodePath;
+use super::split::Part;
 use super::subtrie::Subtrie;
 use alloy_primitives::{B256, keccak256};
 
@@ -63,23 +64,19 @@ struct Levels {
     places: Vec<Place>,
 }
 
-/// Computes the references of all dirty nodes from depth `floor` down. `first` is the number of the first subtrie.
+/// Computes the references of all dirty nodes of some subtries from depth `floor` down.
 ///
 /// An account whose storage is a large trie stays dirty, with all that is above, if the root of that is not computed.
-pub(super) fn hash_subtries(trie: TrieId, first: usize, subtries: &mut [Subtrie], keccak: Keccak, floor: usize) {
+pub(super) fn hash_subtries<C>(trie: TrieId, parts: &mut [Part<'_, C>], keccak: Keccak, floor: usize) {
     let mut levels = Levels { levels: Vec::new(), places: Vec::new() };
-    for (at, subtrie) in subtries.iter_mut().enumerate().filter(|(_, subtrie)| subtrie.dirty) {
-        let Some(root) = subtrie.root.filter(|root| root.standing == Standing::Dirty) else {
-            subtrie.dirty = false;
-            continue;
-        };
-        let number = (first + at) as u8;
-        let path = NodePath::ROOT.child(number >> 4).child(number & 0x0f);
+    for (at, Part { number, subtrie, .. }) in parts.iter_mut().enumerate() {
+        let Some(root) = subtrie.root.filter(|root| root.standing == Standing::Dirty) else { continue };
+        let path = NodePath::ROOT.child((*number >> 4) as u8).child((*number & 0x0f) as u8);
         let place = subtrie.journal.is_some().then_some(Place { trie, path });
         let from = Dirty { node: root.node, parent: NIL, subtrie: at as u16, nibble: 0, depth: 2, place: 0 };
-        subtrie.dirty = levels.plan(subtrie, from, place, floor).is_none();
+        levels.plan(subtrie, from, place, floor);
     }
-    let mut hasher = LevelHasher { subtries, keccak, places: &levels.places, rlp: Vec::new(), ends: Vec::new() };
+    let mut hasher = LevelHasher { parts, keccak, places: &levels.places, rlp: Vec::new(), ends: Vec::new() };
     for level in &levels.levels {
         hasher.hash_level(level);
     }
@@ -160,8 +157,8 @@ fn extended(packed: &[u8], end: usize) -> NodePath {
     NodePath::of_key(&key, end)
 }
 
-struct LevelHasher<'a> {
-    subtries: &'a mut [Subtrie],
+struct LevelHasher<'a, 'p, C> {
+    parts: &'a mut [Part<'p, C>],
     keccak: Keccak,
     places: &'a [Place],
     /// Encoded nodes, one after the other.
@@ -170,12 +167,12 @@ struct LevelHasher<'a> {
     ends: Vec<usize>,
 }
 
-impl LevelHasher<'_> {
+impl<C> LevelHasher<'_, '_, C> {
     fn hash_level(&mut self, level: &[Dirty]) {
         let mut scratch = Vec::new();
         let mut done = 0;
         for (at, dirty) in level.iter().enumerate() {
-            let heap = &self.subtries[usize::from(dirty.subtrie)].heap;
+            let heap = &self.parts[usize::from(dirty.subtrie)].subtrie.heap;
             push_node(heap, dirty.node, usize::from(dirty.depth), &mut scratch, &mut self.rlp);
             self.ends.push(self.rlp.len());
             if self.rlp.len() >= CHUNK_BYTES {
@@ -193,7 +190,7 @@ impl LevelHasher<'_> {
         // Nearly all nodes are at least as long as a hash; the hash of one that is not goes unused.
         let hashes = self.keccak.hash_all(&inputs);
         for ((dirty, rlp), hash) in chunk.iter().zip(inputs).zip(hashes) {
-            let subtrie = &mut self.subtries[usize::from(dirty.subtrie)];
+            let subtrie = &mut *self.parts[usize::from(dirty.subtrie)].subtrie;
             let (reference, standing) = reference(rlp, hash);
             if let (Some(journal), Some(place)) = (&mut subtrie.journal, self.places.get(dirty.place as usize)) {
                 match standing {

@@ -3,7 +3,7 @@
 use super::crew::Crew;
 use super::error::{TrieError, TrieId};
 use super::node_store::{NodeBatch, NodeStore};
-use super::split::{LeafChange, SplitTrie};
+use super::split::{LeafChange, SplitTrie, Then};
 use alloy_primitives::{B256, Bytes};
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ impl HashedTrie {
     pub fn apply(&mut self, changes: impl IntoIterator<Item = LeafUpdate>) -> Result<(), TrieError> {
         let mut changes: Vec<LeafUpdate> = changes.into_iter().collect();
         super::change::sort_last_wins(&mut changes, |change| change.key);
-        self.checked(|trie| trie.leaves.apply(&changes, &trie.crew))
+        self.checked(|trie| trie.leaves.apply(&changes, &trie.crew, Then::Leave))
     }
 
     /// The value of `key`.

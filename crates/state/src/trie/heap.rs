@@ -14,6 +14,8 @@ pub(super) const NIL: NodeId = 0;
 /// No block either: stands for a node that is not in memory and is known to be a branch.
 pub(super) const CLOSED_BRANCH: NodeId = 1;
 
+/// Units of the first page that are no block, since their numbers mean something else.
+const UNITS_RESERVED: usize = 2;
 /// Bytes to which sizes are rounded.
 const UNIT: usize = 4;
 /// Units of the largest page, as a power of two: 16 KiB.
@@ -27,7 +29,7 @@ const FREE_UNITS_MAX: usize = 255;
 const PAGES_MAX: usize = 1 << (32 - PAGE_UNITS_LOG2);
 
 /// Bytes of the longest block.
-pub(super) const BLOCK_BYTES_MAX: usize = PAGE_UNITS * UNIT - UNIT;
+pub(super) const BLOCK_BYTES_MAX: usize = (PAGE_UNITS - UNITS_RESERVED) * UNIT;
 
 /// Blocks of bytes.
 #[derive(Debug, Clone)]
@@ -99,7 +101,7 @@ impl Heap {
 
     fn allocate(&mut self, len: usize) -> Result<NodeId, HeapFull> {
         let units = len.div_ceil(UNIT).max(1);
-        assert!(units < PAGE_UNITS, "a block of {len} bytes, longer than {BLOCK_BYTES_MAX}");
+        assert!(units <= PAGE_UNITS - UNITS_RESERVED, "a block of {len} bytes, longer than {BLOCK_BYTES_MAX}");
         let id = match self.free.get(units) {
             Some(first) if *first != NIL => self.unlist(units),
             _ => self.extend(units)?,
@@ -119,8 +121,7 @@ impl Heap {
             if self.pages.len() == PAGES_MAX {
                 return Err(HeapFull);
             }
-            // Blocks zero and one are nobody's.
-            let first = if self.pages.is_empty() { 2 } else { 0 };
+            let first = if self.pages.is_empty() { UNITS_RESERVED } else { 0 };
             let size = (FIRST_PAGE_UNITS << self.pages.len().min(16)).max(units + first).min(PAGE_UNITS);
             self.pages.push(vec![0; size * UNIT].into_boxed_slice());
             self.bump = first;
@@ -189,6 +190,16 @@ mod tests {
         for (id, bytes) in &blocks {
             assert!(*id > CLOSED_BRANCH);
             assert_eq!(heap.bytes(*id)[..bytes.len()], bytes[..]);
+        }
+    }
+
+    #[test]
+    fn the_longest_block_fits_anywhere() {
+        for before in 0..4 {
+            let mut heap = Heap::default();
+            (0..before).for_each(|_| assert!(heap.store(&[1; 400]).is_ok()));
+            let id = heap.store(&[7; BLOCK_BYTES_MAX]).expect("far from full");
+            assert_eq!(heap.bytes(id)[..BLOCK_BYTES_MAX], [7; BLOCK_BYTES_MAX]);
         }
     }
 

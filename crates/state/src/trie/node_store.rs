@@ -80,8 +80,11 @@ impl MemoryNodeStore {
     /// Makes the changes.
     pub fn write(&self, batch: &NodeBatch) {
         let mut nodes = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
-        if !batch.wiped.is_empty() {
-            nodes.retain(|(trie, _), _| !batch.wiped.contains(trie));
+        for wiped in &batch.wiped {
+            let all = nodes.range((*wiped, NodePath::ROOT)..).take_while(|((trie, _), _)| trie == wiped);
+            for place in all.map(|(place, _)| *place).collect::<Vec<_>>() {
+                nodes.remove(&place);
+            }
         }
         for (place, rlp) in &batch.nodes {
             match rlp {

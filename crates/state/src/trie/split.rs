@@ -11,7 +11,7 @@ use super::edit::{NewLeaf, leaf_node};
 use super::error::{TrieError, TrieId};
 use super::hash::{FROM_THE_TOP, hash_subtries};
 use super::heap::NodeId;
-use super::node::Child;
+use super::node::{Child, Standing};
 use super::node_store::{NodeBatch, NodeStore};
 use super::subtrie::{SUBTRIE_DEPTH, Subtrie};
 use super::top::Top;
@@ -20,8 +20,40 @@ use std::sync::Arc;
 
 /// Parts of a trie.
 pub(super) const SUBTRIES: usize = 256;
-/// Parts that are hashed together, so that there are enough nodes of one height to fill the lanes.
-const GROUP: usize = 16;
+
+/// Which of the subtries.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Marks([u64; SUBTRIES / 64]);
+
+impl Marks {
+    pub(super) fn set(&mut self, number: usize) {
+        self.0[number / 64] |= 1 << (number % 64);
+    }
+
+    fn unset(&mut self, number: usize) {
+        self.0[number / 64] &= !(1 << (number % 64));
+    }
+
+    fn contains(&self, number: usize) -> bool {
+        self.0[number / 64] & 1 << (number % 64) != 0
+    }
+}
+
+/// What follows a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// More changes, maybe.
+    Leave,
+    /// The root is wanted. Nodes are hashed by who changed them, while they are in the processor's cache.
+    Hash,
+}
+
+/// A subtrie with the changes that lead to it.
+pub(super) struct Part<'a, C> {
+    pub(super) number: usize,
+    pub(super) subtrie: &'a mut Subtrie,
+    changes: &'a [C],
+}
 
 /// A trie with keys of 32 bytes, in 256 parts.
 #[derive(Debug)]
@@ -32,6 +64,8 @@ pub(super) struct SplitTrie {
     pub(super) store: Option<Arc<dyn NodeStore>>,
     /// Changes of nodes above the subtries that the store does not have yet.
     pub(super) journal: Option<NodeBatch>,
+    /// Subtries that have references to be computed.
+    pub(super) dirty: Marks,
     /// Changes since references were computed.
     changes: usize,
 }
@@ -54,6 +88,7 @@ impl SplitTrie {
             top: Top::empty(),
             store,
             journal,
+            dirty: Marks::default(),
             changes: 0,
         }
     }
@@ -87,34 +122,23 @@ impl SplitTrie {
         self.hash(crew, (leaves.max(1).ilog2() as usize).div_ceil(4).max(SUBTRIE_DEPTH))
     }
 
-    /// Computes the references of dirty nodes below the groups.
+    /// Computes the references of dirty nodes from depth `floor` down, as far as they are below the groups.
     pub(super) fn hash(&mut self, crew: &Crew, floor: usize) -> Result<(), TrieError> {
-        let dirty: Vec<usize> = (0..SUBTRIES).filter(|at| self.subtries[*at].dirty).collect();
-        let keccak = crew.keccak();
-        let changes = std::mem::take(&mut self.changes);
-        // Few dirty parts are few nodes, mostly: all in one batch.
-        if dirty.len() < GROUP {
-            for at in &dirty {
-                self.subtries[*at].hash_large(crew, floor)?;
-            }
-            if let (Some(first), Some(last)) = (dirty.first(), dirty.last()) {
-                hash_subtries(self.trie, *first, &mut self.subtries[*first..=*last], keccak, floor);
-            }
-            return Ok(());
-        }
-        let trie = self.trie;
-        let groups = self.subtries.chunks_mut(GROUP).enumerate().collect();
-        crew.each(changes, groups, |(group, subtries): (usize, &mut [Subtrie])| {
-            subtries.iter_mut().try_for_each(|subtrie| subtrie.hash_large(crew, floor))?;
-            hash_subtries(trie, group * GROUP, subtries, keccak, floor);
-            Ok(())
-        })
+        let (trie, changes) = (self.trie, std::mem::take(&mut self.changes));
+        let dirty = self.dirty;
+        let marked = self.subtries.iter_mut().enumerate().filter(|(number, _)| dirty.contains(*number));
+        let mut parts: Vec<Part<'_, ()>> =
+            marked.map(|(number, subtrie)| Part { number, subtrie, changes: &[] }).collect();
+        let group = crew.group(parts.len());
+        crew.each(changes, parts.chunks_mut(group).collect(), |parts| hash_parts(trie, parts, crew, floor))?;
+        self.unmark_hashed(dirty);
+        Ok(())
     }
 
     /// Makes the changes, which are sorted by key, each key once.
-    pub(super) fn apply<C: LeafChange>(&mut self, changes: &[C], crew: &Crew) -> Result<(), TrieError> {
+    pub(super) fn apply<C: LeafChange>(&mut self, changes: &[C], crew: &Crew, then: Then) -> Result<(), TrieError> {
         let (trie, store) = (self.trie, self.store.clone());
-        self.edit(changes, C::key, crew, |subtrie, changes| {
+        self.edit(changes, C::key, crew, then, |subtrie, changes| {
             let (mut tree, root) = subtrie.tree(trie, store.as_deref());
             apply_leaves(&mut tree, root, SUBTRIE_DEPTH, changes)
         })
@@ -126,33 +150,52 @@ impl SplitTrie {
         changes: &[C],
         key: impl Fn(&C) -> &B256,
         crew: &Crew,
+        then: Then,
         work: impl Fn(&mut Subtrie, &[C]) -> Result<(), TrieError> + Sync + Send,
     ) -> Result<(), TrieError> {
-        let mut items = Vec::new();
+        let mut by_subtrie = Vec::new();
+        let mut touched = Marks::default();
         let mut left = changes;
         while let Some(first) = left.first().map(|change| key(change)[0]) {
             let count = left.iter().take_while(|change| key(change)[0] == first).count();
             let (here, after) = left.split_at(count);
             self.open_group(first >> 4)?;
-            items.push((usize::from(first), here));
+            self.top.touch(usize::from(first));
+            self.dirty.set(usize::from(first));
+            touched.set(usize::from(first));
+            by_subtrie.push(here);
             left = after;
         }
-        let mut subtries: Vec<(&mut Subtrie, &[C])> = Vec::with_capacity(items.len());
-        let mut rest = &mut self.subtries[..];
-        let mut start = 0;
-        for (at, changes) in items {
-            let (_, from) = std::mem::take(&mut rest).split_at_mut(at - start);
-            let Some((subtrie, after)) = from.split_first_mut() else { break };
-            subtries.push((subtrie, changes));
-            (rest, start) = (after, at + 1);
-            self.top.touch(at);
-        }
         self.changes += changes.len();
-        crew.each(changes.len(), subtries, |(subtrie, changes)| {
-            subtrie.dirty = true;
-            work(subtrie, changes)?;
-            subtrie.compact()
-        })
+        let trie = self.trie;
+        let marked = self.subtries.iter_mut().enumerate().filter(|(number, _)| touched.contains(*number));
+        let parts = marked.zip(by_subtrie);
+        let mut parts: Vec<Part<'_, C>> =
+            parts.map(|((number, subtrie), changes)| Part { number, subtrie, changes }).collect();
+        let group = crew.group(parts.len());
+        crew.each(changes.len(), parts.chunks_mut(group).collect(), |parts| {
+            for part in parts.iter_mut() {
+                work(part.subtrie, part.changes)?;
+                part.subtrie.compact()?;
+            }
+            match then {
+                Then::Leave => Ok(()),
+                Then::Hash => hash_parts(trie, parts, crew, FROM_THE_TOP),
+            }
+        })?;
+        if then == Then::Hash {
+            self.unmark_hashed(touched);
+        }
+        Ok(())
+    }
+
+    /// Forgets that subtries are dirty that are not any more.
+    fn unmark_hashed(&mut self, dirty: Marks) {
+        for number in (0..SUBTRIES).filter(|number| dirty.contains(*number)) {
+            if self.subtries[number].root.is_none_or(|root| root.standing != Standing::Dirty) {
+                self.dirty.unset(number);
+            }
+        }
     }
 
     /// The leaf of `key` with the subtrie that it is in.
@@ -188,17 +231,15 @@ impl SplitTrie {
     }
 }
 
-impl Subtrie {
-    /// Computes the roots of the large storage tries, or what may be computed before.
-    fn hash_large(&mut self, crew: &Crew, floor: usize) -> Result<(), TrieError> {
-        if !self.dirty {
-            return Ok(());
-        }
-        self.large.iter_mut().flatten().try_for_each(|trie| match floor {
-            FROM_THE_TOP => trie.root(crew).map(drop),
-            _ => trie.prehash(crew),
-        })
-    }
+/// Hashes some subtries together, large storage tries first.
+fn hash_parts<C>(trie: TrieId, parts: &mut [Part<'_, C>], crew: &Crew, floor: usize) -> Result<(), TrieError> {
+    let mut large = parts.iter_mut().flat_map(|part| part.subtrie.large.iter_mut().flatten());
+    large.try_for_each(|trie| match floor {
+        FROM_THE_TOP => trie.root(crew).map(drop),
+        _ => trie.prehash(crew),
+    })?;
+    hash_subtries(trie, parts, crew.keccak(), floor);
+    Ok(())
 }
 
 /// Sets leaves and then removes leaves: in this order no branch collapses that does not in the end, for which a node

@@ -8,7 +8,7 @@ use super::error::{NodeFault, TrieError, TrieId};
 use super::node::{Child, Standing};
 use super::node_store::{NodeBatch, NodeStore, WitnessNodes};
 use super::path::{KEY_NIBBLES, NodePath};
-use super::split::{SplitTrie, apply_leaves};
+use super::split::{SplitTrie, Then, apply_leaves};
 use super::subtrie::{SUBTRIE_DEPTH, Subtrie};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use motet_types::{Account, StateDiff};
@@ -112,6 +112,28 @@ impl StateTrie {
     /// # Errors
     /// As [`StateTrie::apply`].
     pub fn apply_hashed(&mut self, diff: &HashedDiff) -> Result<(), TrieError> {
+        self.edit(diff, Then::Leave)
+    }
+
+    /// The state root after a change. The same as [`StateTrie::apply`] and [`StateTrie::root`], but sooner: what
+    /// changes is hashed while it is at hand.
+    ///
+    /// # Errors
+    /// As [`StateTrie::apply`] and [`StateTrie::root`].
+    pub fn update(&mut self, diff: &StateDiff) -> Result<B256, TrieError> {
+        self.update_hashed(&HashedDiff::of_diff(diff, &self.crew))
+    }
+
+    /// As [`StateTrie::update`].
+    ///
+    /// # Errors
+    /// As [`StateTrie::update`].
+    pub fn update_hashed(&mut self, diff: &HashedDiff) -> Result<B256, TrieError> {
+        self.edit(diff, Then::Hash)?;
+        self.root()
+    }
+
+    fn edit(&mut self, diff: &HashedDiff, then: Then) -> Result<(), TrieError> {
         self.checked(|trie| {
             let Self { accounts, crew, large_storage_changes, .. } = trie;
             let store = accounts.store.clone();
@@ -119,8 +141,10 @@ impl StateTrie {
                 diff.accounts(),
                 |account| &account.key,
                 crew,
-                |subtrie, changes| {
-                    let editor = AccountEditor { store: &store, crew, large_storage_changes: *large_storage_changes };
+                then,
+                |subtrie, changes: &[AccountChange]| {
+                    let editor =
+                        AccountEditor { store: &store, crew, large_storage_changes: *large_storage_changes, then };
                     for change in changes {
                         editor.apply_account(subtrie, change)?;
                     }
@@ -260,6 +284,7 @@ struct AccountEditor<'a> {
     store: &'a Option<Arc<dyn NodeStore>>,
     crew: &'a Crew,
     large_storage_changes: usize,
+    then: Then,
 }
 
 impl AccountEditor<'_> {
@@ -330,7 +355,7 @@ impl AccountEditor<'_> {
 
     fn apply_large(&self, subtrie: &mut Subtrie, child: Child, slots: &[SlotChange]) -> Result<Storage, TrieError> {
         if let Some(large) = subtrie.large_mut(child.node) {
-            large.apply(slots, self.crew)?;
+            large.apply(slots, self.crew, self.then)?;
         }
         Ok(Storage::Large(Child { standing: Standing::Dirty, ..child }))
     }

@@ -21,8 +21,6 @@ pub(super) struct Subtrie {
     pub(super) large: Vec<Option<Box<SplitTrie>>>,
     /// Changes that the store does not have yet; `None` when there is no store.
     pub(super) journal: Option<NodeBatch>,
-    /// Whether references are to be computed.
-    pub(super) dirty: bool,
 }
 
 impl Subtrie {

@@ -7,7 +7,7 @@
 
 use super::crew::Crew;
 use super::decode::{DecodedNode, decode_node};
-use super::encode::{push_branch, push_extension, push_leaf};
+use super::encode::{push_branch, push_extension, push_leaf, push_node};
 use super::error::{NodeFault, TrieError};
 use super::hash::{FROM_THE_TOP, reference};
 use super::heap::{CLOSED_BRANCH, Heap, NIL, NodeId};
@@ -129,15 +129,9 @@ fn lone(children: &[Option<Child>; WIDTH]) -> Option<(u8, Child)> {
 impl SplitTrie {
     /// Makes the groups and the root from the roots of the subtries, which are computed.
     pub(super) fn assemble(&mut self, crew: &Crew) -> Result<B256, TrieError> {
-        let mut rlp = Vec::new();
-        let mut children = [None; WIDTH];
-        for (nibble, child) in (0..).zip(&mut children) {
-            if self.top.groups[usize::from(nibble)].dirty {
-                self.assemble_group(nibble, &mut rlp)?;
-            }
-            let group = &self.top.groups[usize::from(nibble)];
-            *child = group.closed.or(group.reference);
-        }
+        let dirty: Vec<u8> = (0..).zip(&self.top.groups).filter_map(|(at, group)| group.dirty.then_some(at)).collect();
+        self.assemble_groups(&dirty, crew)?;
+        let children = std::array::from_fn(|at| self.top.groups[at].closed.or(self.top.groups[at].reference));
         let shape = match lone(&children) {
             Some((nibble, child)) => {
                 let path = NodePath::ROOT.child(nibble);
@@ -147,8 +141,10 @@ impl SplitTrie {
                 } else {
                     if group.closed.is_some() {
                         self.open_group(nibble)?;
-                        self.hash(crew, FROM_THE_TOP)?;
-                        self.assemble_group(nibble, &mut rlp)?;
+                        if self.top.root.is_none() {
+                            self.hash(crew, FROM_THE_TOP)?;
+                        }
+                        self.assemble_groups(&[nibble], crew)?;
                     }
                     self.top.group_shape(nibble).lifted(path, child)
                 }
@@ -156,10 +152,10 @@ impl SplitTrie {
             None if children.iter().all(Option::is_none) => Shape::Empty,
             None => Shape::Branch(Box::new(children)),
         };
-        rlp.clear();
+        let mut rlp = Vec::new();
         shape.push(0, &mut rlp);
         let root = keccak256(&rlp);
-        if let Some(journal) = &mut self.journal {
+        if let Some(journal) = self.journal.as_mut().filter(|_| self.top.root.is_none()) {
             match shape {
                 Shape::Empty => journal.remove(self.trie, NodePath::ROOT),
                 _ => journal.put(self.trie, NodePath::ROOT, &rlp),
@@ -171,38 +167,57 @@ impl SplitTrie {
         Ok(root)
     }
 
-    /// Makes the shapes of what was fetched. The root does not change by that.
+    /// Makes the shapes of what was fetched. The root, which is known, does not change by that, nor does what the store
+    /// has.
     pub(super) fn refresh(&mut self, crew: &Crew) -> Result<(), TrieError> {
         // Of a root that has not been fetched there are no shapes.
-        if self.top.closed.is_none() && (self.top.stale || self.top.root.is_none()) {
-            self.hash(crew, FROM_THE_TOP)?;
+        if self.top.closed.is_none() && self.top.stale {
             self.assemble(crew)?;
         }
         Ok(())
     }
 
-    /// Makes a group, which is open, from the roots of its subtries.
-    fn assemble_group(&mut self, nibble: u8, rlp: &mut Vec<u8>) -> Result<(), TrieError> {
+    /// Makes groups, which are open, from the roots of their subtries.
+    fn assemble_groups(&mut self, nibbles: &[u8], crew: &Crew) -> Result<(), TrieError> {
+        // What was only fetched is looked at again when something changes, and is given to the store then: it may have
+        // other nodes here, if the trie was not in parts when they were stored.
+        let changed = self.top.root.is_none();
+        let mut groups = Vec::with_capacity(nibbles.len());
+        for nibble in nibbles {
+            let shape = self.group_shape(*nibble)?;
+            let mut rlp = Vec::new();
+            shape.push(1, &mut rlp);
+            groups.push((*nibble, shape, rlp));
+        }
+        let inputs: Vec<&[u8]> = groups.iter().map(|(_, _, rlp)| &rlp[..]).collect();
+        let hashes = crew.keccak().hash_all(&inputs);
+        for ((nibble, shape, rlp), hash) in groups.into_iter().zip(hashes) {
+            let path = NodePath::ROOT.child(nibble);
+            if let Some(journal) = self.journal.as_mut().filter(|_| changed) {
+                match shape {
+                    Shape::Empty => journal.remove(self.trie, path),
+                    _ => journal.put(self.trie, path, &rlp),
+                }
+            }
+            let (reference, standing) = reference(&rlp, hash);
+            let reference = (shape != Shape::Empty).then_some(Child { node: NIL, reference, standing });
+            self.top.groups[usize::from(nibble)] = Group { closed: None, dirty: !changed, shape, reference };
+        }
+        Ok(())
+    }
+
+    /// A group, which is open, by the roots of its subtries.
+    fn group_shape(&mut self, nibble: u8) -> Result<Shape, TrieError> {
         let first = usize::from(nibble) * WIDTH;
-        let path = NodePath::ROOT.child(nibble);
-        let children = std::array::from_fn(|at| self.subtries[first + at].root);
-        let shape = match lone(&children) {
-            Some((second, child)) => self.subtrie_shape(first + usize::from(second), path.child(second), child)?,
+        let children = std::array::from_fn(|at| self.subtries[first + at].computed_root());
+        Ok(match lone(&children) {
+            Some((second, child)) => {
+                let path = NodePath::ROOT.child(nibble).child(second);
+                self.subtrie_shape(first + usize::from(second), path, child)?
+            }
             None if children.iter().all(Option::is_none) => Shape::Empty,
             None => Shape::Branch(Box::new(children)),
-        };
-        rlp.clear();
-        shape.push(1, rlp);
-        let (reference, standing) = reference(rlp, keccak256(&*rlp));
-        if let Some(journal) = &mut self.journal {
-            match shape {
-                Shape::Empty => journal.remove(self.trie, path),
-                _ => journal.put(self.trie, path, rlp),
-            }
-        }
-        let reference = (shape != Shape::Empty).then_some(Child { node: NIL, reference, standing });
-        self.top.groups[usize::from(nibble)] = Group { closed: None, dirty: false, shape, reference };
-        Ok(())
+        })
     }
 
     /// The root of a subtrie as its group sees it, which has no other.
@@ -213,7 +228,9 @@ impl SplitTrie {
         }
         let (mut tree, root) = subtrie.tree(self.trie, self.store.as_deref());
         let node = tree.enter(child, path.packed(), SUBTRIE_DEPTH)?;
-        *root = Some(Child { node, ..child });
+        if let Some(root) = root {
+            root.node = node;
+        }
         let heap = &subtrie.heap;
         Ok(match heap.kind(node) {
             Kind::Leaf => Shape::Leaf { key: heap.leaf_key_hash(node), value: heap.leaf_value(node).to_vec() },
@@ -277,7 +294,7 @@ impl SplitTrie {
                 let (mut tree, root) = subtrie.tree(trie, None);
                 let malformed = |fault| TrieError::malformed(trie, at, fault);
                 *root = Some(Child::dirty(tree.load_leaf(&key, value, malformed)?));
-                subtrie.dirty = true;
+                self.dirty.set(usize::from(key[0]));
                 self.top.fetched(usize::from(key[0]));
                 Ok(())
             }
@@ -290,7 +307,7 @@ impl SplitTrie {
                 let child = adopt(heap, child, &mut subtrie.heap)?;
                 let id = subtrie.heap.new_extension(path.packed().as_slice(), path.len(), child)?;
                 subtrie.root = Some(Child::dirty(id));
-                subtrie.dirty = true;
+                self.dirty.set(number);
                 self.top.fetched(number);
                 Ok(())
             }
@@ -321,9 +338,25 @@ impl SplitTrie {
         let subtrie = &mut self.subtries[usize::from(first)];
         let child = adopt(heap, child, &mut subtrie.heap)?;
         subtrie.root = Some(child);
-        subtrie.dirty |= child.standing == Standing::Dirty;
+        if child.standing == Standing::Dirty {
+            self.dirty.set(usize::from(first));
+        }
         self.top.fetched(usize::from(first));
         Ok(())
+    }
+}
+
+impl Subtrie {
+    /// The root with its reference, which is computed here for a leaf or extension that was only fetched.
+    fn computed_root(&self) -> Option<Child> {
+        let root = self.root?;
+        if root.standing != Standing::Dirty {
+            return Some(root);
+        }
+        let mut rlp = Vec::new();
+        push_node(&self.heap, root.node, SUBTRIE_DEPTH, &mut Vec::new(), &mut rlp);
+        let (reference, standing) = reference(&rlp, keccak256(&rlp));
+        Some(Child { node: root.node, reference, standing })
     }
 }
 

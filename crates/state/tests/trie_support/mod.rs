@@ -93,6 +93,14 @@ impl History {
         Self { rng, account_keys, slot_keys, changes_max: 12, slots_max: 8, deletions: 0.4 }
     }
 
+    pub(crate) fn account_keys(&self) -> &[B256] {
+        &self.account_keys
+    }
+
+    pub(crate) fn slot_keys(&self) -> &[B256] {
+        &self.slot_keys
+    }
+
     pub(crate) fn rng(&mut self) -> &mut StdRng {
         &mut self.rng
     }
