@@ -20,6 +20,7 @@
 //! Reading order: `path`, `node`, `edit`, `hash`, `top`, `split`, [`StateTrie`].
 
 mod account;
+mod branch;
 mod change;
 mod crew;
 mod decode;

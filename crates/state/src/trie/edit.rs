@@ -9,12 +9,12 @@
 //! A child that is not in memory is fetched on the way. On the way of a removal this may be a sibling: only the node
 //! itself says whether it moves up or gets an extension.
 
-use super::account::TrieAccount;
-use super::account::{AccountNode, Storage};
+use super::account::{AccountNode, TrieAccount};
+use super::branch::bits;
 use super::decode::{DecodedNode, decode_node, inline_rlp};
 use super::error::{NodeFault, TrieError, TrieId};
 use super::heap::{BLOCK_BYTES_MAX, CLOSED_BRANCH, Heap, NIL, NodeId};
-use super::node::{AFTER_KEY, Child, Kind, Standing, bits, is_closed};
+use super::node::{AFTER_KEY, Child, Kind, Standing, is_closed};
 use super::node_store::{NodeBatch, NodeStore, fetch};
 use super::path::{KEY_NIBBLES, NodePath, nibble, shared_nibbles};
 use alloy_primitives::B256;
@@ -393,13 +393,6 @@ impl Tree<'_> {
                 leaf_node(key, value, &mut node)?;
                 Ok(self.heap.store(&node)?)
             }
-        }
-    }
-
-    /// Frees the storage of an account in this heap.
-    pub(super) fn free_storage(&mut self, storage: &Storage) {
-        if let Storage::Small(root) = storage {
-            self.free_below(root.node);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::heap::{Heap, NodeId};
 use super::node::{Child, Kind};
 use super::path::{KEY_NIBBLES, nibble};
-use alloy_rlp::{EMPTY_STRING_CODE, Encodable, Header};
+use alloy_rlp::{EMPTY_LIST_CODE, EMPTY_STRING_CODE, Encodable, Header};
 
 /// Flag of a leaf in the first byte of a hex-prefix path.
 pub(super) const HEX_PREFIX_LEAF: u8 = 0x20;
@@ -25,10 +25,7 @@ pub(super) fn push_node(heap: &Heap, id: NodeId, depth: usize, scratch: &mut Vec
             let (path, end) = heap.extension_path(id);
             push_extension(path, depth, end, &heap.extension_child(id), rlp);
         }
-        Kind::Branch => push_list(rlp, |rlp| {
-            heap.push_branch_references(id, rlp);
-            rlp.push(EMPTY_STRING_CODE);
-        }),
+        Kind::Branch => heap.push_branch(id, rlp),
     }
 }
 
@@ -45,43 +42,31 @@ pub(super) fn push_leaf(key: &[u8], depth: usize, value: &[u8], rlp: &mut Vec<u8
 pub(super) fn push_extension(path: &[u8], depth: usize, end: usize, child: &Child, rlp: &mut Vec<u8>) {
     let mut prefixed = [0; 33];
     let prefixed = hex_prefix(path, depth, end, 0, &mut prefixed);
-    push_list(rlp, |rlp| {
-        prefixed.encode(rlp);
-        child.push_reference(rlp);
-    });
+    push_list_header(prefixed.length() + child.reference_bytes(), rlp);
+    prefixed.encode(rlp);
+    child.push_reference(rlp);
 }
 
 /// Appends the RLP of a branch.
 pub(super) fn push_branch(children: &[Option<Child>; 16], rlp: &mut Vec<u8>) {
-    push_list(rlp, |rlp| {
-        for child in children {
-            match child {
-                Some(child) => child.push_reference(rlp),
-                None => rlp.push(EMPTY_STRING_CODE),
-            }
+    let references = children.iter().map(|child| child.map_or(1, |child| child.reference_bytes()));
+    push_list_header(references.sum::<usize>() + 1, rlp);
+    for child in children {
+        match child {
+            Some(child) => child.push_reference(rlp),
+            None => rlp.push(EMPTY_STRING_CODE),
         }
-        rlp.push(EMPTY_STRING_CODE);
-    });
+    }
+    rlp.push(EMPTY_STRING_CODE);
 }
 
-/// Appends a list whose length is known only when its items are there: a branch is at most 532 bytes long, so the
-/// header is at most three.
-fn push_list(rlp: &mut Vec<u8>, push_items: impl FnOnce(&mut Vec<u8>)) {
-    const HEADER_BYTES: usize = 3;
-    let start = rlp.len();
-    rlp.extend_from_slice(&[0; HEADER_BYTES]);
-    push_items(rlp);
-    let payload_length = rlp.len() - start - HEADER_BYTES;
-    let (header, header_bytes) = match payload_length {
-        0..=55 => ([alloy_rlp::EMPTY_LIST_CODE + payload_length as u8, 0, 0], 1),
-        56..=255 => ([0xf8, payload_length as u8, 0], 2),
-        _ => ([0xf9, (payload_length >> 8) as u8, payload_length as u8], 3),
-    };
-    if header_bytes < HEADER_BYTES {
-        rlp.copy_within(start + HEADER_BYTES.., start + header_bytes);
-        rlp.truncate(start + header_bytes + payload_length);
+/// Appends the header of a list that is not longer than a branch.
+pub(super) fn push_list_header(payload_length: usize, rlp: &mut Vec<u8>) {
+    match payload_length {
+        0..=55 => rlp.push(EMPTY_LIST_CODE + payload_length as u8),
+        56..=255 => rlp.extend_from_slice(&[0xf8, payload_length as u8]),
+        _ => rlp.extend_from_slice(&[0xf9, (payload_length >> 8) as u8, payload_length as u8]),
     }
-    rlp[start..start + header_bytes].copy_from_slice(&header[..header_bytes]);
 }
 
 /// The nibbles of `path` from `start` to `end`, with their flags in front. Yellow Paper, appendix C.

@@ -5,10 +5,11 @@
 //! deepest levels go, down to that half: so a sweep, which copies what stays, happens only after as much again was
 //! fetched.
 
+use super::branch::bits;
 use super::crew::Crew;
 use super::error::TrieError;
 use super::heap::{CLOSED_BRANCH, Heap, HeapFull, NIL, NodeId};
-use super::node::{Child, Kind, LARGE_STORAGE, Standing, bits, is_closed};
+use super::node::{Child, Kind, LARGE_STORAGE, Standing, is_closed};
 use super::split::SplitTrie;
 use super::subtrie::Subtrie;
 

@@ -4,10 +4,11 @@
 //! dirty nodes of many subtries, and of the storage tries in them, are sorted by their height above the deepest dirty
 //! node below them; all nodes of one height are encoded side by side and hashed at once.
 
+use super::branch::bits;
 use super::encode::push_node;
 use super::error::TrieId;
 use super::heap::{Heap, NIL, NodeId};
-use super::node::{CHILD_DIRTY, Child, Kind, LARGE_STORAGE, Standing, bits};
+use super::node::{CHILD_DIRTY, Child, Kind, LARGE_STORAGE, Standing};
 use super::path::NodePath;
 use super::split::Part;
 use super::subtrie::Subtrie;

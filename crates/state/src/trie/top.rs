@@ -5,6 +5,7 @@
 //! does not know of this. It has the root that it would have below two full branches, and the shapes above are made
 //! anew whenever something below changed.
 
+use super::EMPTY_ROOT;
 use super::crew::Crew;
 use super::decode::{DecodedNode, decode_node};
 use super::encode::{push_branch, push_extension, push_leaf, push_node};
@@ -16,7 +17,6 @@ use super::node_store::fetch;
 use super::path::NodePath;
 use super::split::SplitTrie;
 use super::subtrie::{SUBTRIE_DEPTH, Subtrie};
-use super::{EMPTY_ROOT, account::Storage};
 use alloy_primitives::{B256, keccak256};
 
 /// Groups of a trie, and subtries of a group.
@@ -281,7 +281,7 @@ impl SplitTrie {
         let node = heap_node(&from.heap, root.node);
         self.spread(NodePath::ROOT, node, Some(&from.heap))?;
         let (mut tree, _) = from.tree(self.trie, None);
-        tree.free_storage(&Storage::Small(root));
+        tree.free_below(root.node);
         Ok(())
     }
 
