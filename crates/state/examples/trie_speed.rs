@@ -8,13 +8,18 @@
 
 #![allow(clippy::print_stdout)]
 
-use alloy_primitives::{B256, U256, keccak256};
+use alloy_primitives::{B256, Bytes, U256, keccak256};
 use alloy_trie::root::state_root;
-use motet_state::trie::{AccountChange, Crew, EMPTY_ROOT, HashedDiff, Keccak, SlotChange, StateTrie};
+use motet_state::trie::{
+    AccountChange, Crew, EMPTY_ROOT, HashedDiff, Keccak, MemoryNodeStore, NodePath, NodeStore, NodeStoreError,
+    SlotChange, StateTrie, TrieId,
+};
 use motet_types::Account;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const UPDATES: usize = 10_000;
@@ -51,7 +56,64 @@ fn main() -> Outcome<()> {
         let deleted = numbers(round).map(|at| AccountChange { account: None, ..account(at, 0) });
         deleted.chain(numbers(round - 1).map(|at| account(at, round))).collect()
     })?;
-    bench.compare_with_alloy()
+    bench.compare_with_alloy()?;
+    drop(bench);
+    [4, 32, 256].into_iter().try_for_each(|cache_mib| run_paged(account_count, rounds, cache_mib << 20))
+}
+
+/// Updates over a store, which is in memory here: what a disk costs comes on top.
+fn run_paged(account_count: u64, rounds: usize, cache_bytes: usize) -> Outcome<()> {
+    let store = Arc::new(CountingStore::default());
+    let mut trie = StateTrie::open(EMPTY_ROOT, store.clone(), cache_bytes, Crew::alone());
+    for first in (0..account_count).step_by(1 << 16) {
+        let all = first..account_count.min(first + (1 << 16));
+        trie.apply_hashed(&HashedDiff::new(all.map(|at| account(at, at))))?;
+        store.nodes.write(&trie.take_batch()?);
+        trie.trim()?;
+    }
+    let mut rng = SmallRng::seed_from_u64(7);
+    let (mut times, mut node_bytes_max, mut memory_bytes_max) = (Vec::new(), 0, 0);
+    let fetched_before = store.fetched.load(Ordering::Relaxed);
+    for _ in 0..rounds {
+        let changes = (0..UPDATES).map(|_| account(rng.random_range(0..account_count), rng.random()));
+        let diff = HashedDiff::new(changes);
+        let start = Instant::now();
+        trie.update_hashed(&diff)?;
+        let batch = trie.take_batch()?;
+        let updated = start.elapsed();
+        store.nodes.write(&batch);
+        let start = Instant::now();
+        trie.trim()?;
+        times.push(updated + start.elapsed());
+        node_bytes_max = node_bytes_max.max(trie.node_bytes());
+        memory_bytes_max = memory_bytes_max.max(trie.memory_bytes());
+    }
+    times.sort_unstable();
+    let median = times.get(times.len() / 2).copied().unwrap_or_default();
+    let fetched = store.fetched.load(Ordering::Relaxed) - fetched_before;
+    println!(
+        "paged, cache of {} MiB: {UPDATES} random account updates with the batch for the store: median {median:.2?}, \
+         {:.1} nodes fetched an update; at most {} MiB of nodes after a commit, {} MiB of memory",
+        cache_bytes >> 20,
+        fetched as f64 / (rounds * UPDATES) as f64,
+        node_bytes_max >> 20,
+        memory_bytes_max >> 20,
+    );
+    Ok(())
+}
+
+/// Counts what is fetched.
+#[derive(Debug, Default)]
+struct CountingStore {
+    nodes: MemoryNodeStore,
+    fetched: AtomicU64,
+}
+
+impl NodeStore for CountingStore {
+    fn node(&self, trie: TrieId, path: &NodePath, hash: &B256) -> Result<Option<Bytes>, NodeStoreError> {
+        self.fetched.fetch_add(1, Ordering::Relaxed);
+        self.nodes.node(trie, path, hash)
+    }
 }
 
 fn account(number: u64, value: u64) -> AccountChange {

@@ -2,15 +2,15 @@
 //!
 //! Nodes of which the store has the current state can be fetched again. When there are more bytes of nodes than are
 //! allowed, those that nobody came by since the last time go; if what is left is more than half of what is allowed, the
-//! deepest levels go, down to that half: so a sweep, which copies what stays, happens only after as much again was
-//! fetched.
+//! deepest levels go, down to that half (of the last level that fits in part, some subtries keep it): so a sweep, which
+//! copies what stays, happens only after as much again was fetched.
 
 use super::branch::bits;
 use super::crew::Crew;
 use super::error::TrieError;
 use super::heap::{CLOSED_BRANCH, Heap, HeapFull, NIL, NodeId};
 use super::node::{Child, Kind, LARGE_STORAGE, Standing, is_closed};
-use super::split::SplitTrie;
+use super::split::{SUBTRIES, SplitTrie};
 use super::subtrie::Subtrie;
 
 /// Levels below a subtrie's root that are told apart: a key's in the account trie and one's in storage.
@@ -20,7 +20,16 @@ const LEVELS: usize = 130;
 #[derive(Clone, Copy)]
 struct Keep {
     visited_only: bool,
-    level_max: usize,
+    /// Levels of each subtrie.
+    levels: usize,
+    /// How many subtries have one level more.
+    deeper: usize,
+}
+
+impl Keep {
+    fn levels_of(self, subtrie: usize) -> usize {
+        self.levels.saturating_add(usize::from(subtrie < self.deeper))
+    }
 }
 
 impl Heap {
@@ -45,7 +54,7 @@ impl Heap {
         if child.is_closed() {
             return Ok(child);
         }
-        if child.standing != Standing::Dirty && !keep(child.node, level) {
+        if !keep(child.node, level) && child.standing != Standing::Dirty {
             let node = if from.kind(child.node) == Kind::Branch { CLOSED_BRANCH } else { NIL };
             return Ok(Child { node, ..child });
         }
@@ -81,40 +90,32 @@ impl SplitTrie {
         if self.store.is_none() || self.node_bytes() <= bytes_max {
             return Ok(());
         }
-        self.sweep(Keep { visited_only: true, level_max: usize::MAX }, crew)?;
+        self.sweep(Keep { visited_only: true, levels: usize::MAX, deeper: 0 }, crew)?;
         if self.node_bytes() > bytes_max / 2 {
             let mut bytes_by_level = [0; LEVELS];
             self.count_bytes(0, &mut bytes_by_level);
             let mut left = bytes_max / 2;
-            let fits = bytes_by_level.iter().take_while(|bytes| {
-                let fits = **bytes <= left;
-                left = left.saturating_sub(**bytes);
-                fits
-            });
-            let level_count = fits.count();
-            let level_max = level_count.checked_sub(1);
-            self.cut(level_max, crew)?;
+            let mut keep = Keep { visited_only: false, levels: 0, deeper: 0 };
+            for bytes in bytes_by_level {
+                if bytes > left {
+                    keep.deeper = left * SUBTRIES / bytes;
+                    break;
+                }
+                keep.levels += 1;
+                left -= bytes;
+            }
+            self.sweep(keep, crew)?;
+            if self.node_bytes() > bytes_max {
+                // The subtries that were to be deeper are the larger ones.
+                self.sweep(Keep { deeper: 0, ..keep }, crew)?;
+            }
         }
         Ok(())
     }
 
-    /// Keeps levels up to `level_max`; none at all where that is `None`.
-    fn cut(&mut self, level_max: Option<usize>, crew: &Crew) -> Result<(), TrieError> {
-        match level_max {
-            Some(level_max) => self.sweep(Keep { visited_only: false, level_max }, crew),
-            None => {
-                for subtrie in &mut self.subtries {
-                    subtrie.sweep_with(&mut |_, _| false)?;
-                    subtrie.large.clear();
-                }
-                Ok(())
-            }
-        }
-    }
-
     fn sweep(&mut self, keep: Keep, crew: &Crew) -> Result<(), TrieError> {
-        let subtries = self.subtries.iter_mut().collect();
-        crew.each(usize::MAX, subtries, |subtrie: &mut Subtrie| subtrie.sweep(keep, crew))
+        let subtries = self.subtries.iter_mut().enumerate().collect();
+        crew.each(usize::MAX, subtries, |(number, subtrie): (usize, &mut Subtrie)| subtrie.sweep(number, keep, crew))
     }
 
     fn count_bytes(&self, level: usize, bytes_by_level: &mut [usize; LEVELS]) {
@@ -127,11 +128,12 @@ impl SplitTrie {
 }
 
 impl Subtrie {
-    fn sweep(&mut self, keep: Keep, crew: &Crew) -> Result<(), TrieError> {
+    fn sweep(&mut self, number: usize, keep: Keep, crew: &Crew) -> Result<(), TrieError> {
+        let levels = keep.levels_of(number);
         let mut levels_of_large = vec![None; self.large.len()];
         let from = &self.heap;
         let mut stays = |id: NodeId, level: usize| {
-            let stays = level <= keep.level_max && (!keep.visited_only || from.was_visited(id));
+            let stays = level < levels && (!keep.visited_only || from.was_visited(id));
             if stays && from.kind(id) == Kind::Account && from.flags(id) & LARGE_STORAGE != 0 {
                 let number = from.account_storage(id).node as usize;
                 if let Some(place) = number.checked_sub(1).and_then(|at| levels_of_large.get_mut(at)) {
@@ -151,23 +153,12 @@ impl Subtrie {
         }
         for (large, level) in self.large.iter_mut().zip(levels_of_large) {
             match (large.as_mut(), level) {
-                (Some(trie), Some(level)) => match keep.level_max.checked_sub(level + 1) {
-                    Some(level_max) => trie.sweep(Keep { level_max, ..keep }, crew)?,
-                    None => trie.cut(None, crew)?,
-                },
+                (Some(trie), Some(level)) => {
+                    trie.sweep(Keep { levels: keep.levels.saturating_sub(level + 1), ..keep }, crew)?;
+                }
                 _ => *large = None,
             }
         }
-        Ok(())
-    }
-
-    fn sweep_with(&mut self, keep: &mut impl FnMut(NodeId, usize) -> bool) -> Result<(), TrieError> {
-        let mut to = Heap::default();
-        self.root = match self.root {
-            Some(root) => Some(to.graft(&self.heap, root, keep)?),
-            None => None,
-        };
-        self.heap = to;
         Ok(())
     }
 

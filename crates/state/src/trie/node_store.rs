@@ -53,6 +53,18 @@ impl NodeBatch {
         self.nodes.extend(later.nodes);
     }
 
+    /// From the journals of parts of the state, in their order. None wipes what one before has.
+    pub(super) fn of_journals(journals: Vec<Self>) -> Self {
+        let mut wiped = BTreeSet::new();
+        let mut nodes = Vec::with_capacity(journals.iter().map(|journal| journal.nodes.len()).sum());
+        for journal in journals {
+            wiped.extend(journal.wiped);
+            nodes.extend(journal.nodes);
+        }
+        // Of equal places the last one counts.
+        Self { wiped, nodes: nodes.into_iter().collect() }
+    }
+
     pub(super) fn put(&mut self, trie: TrieId, path: NodePath, rlp: &[u8]) {
         self.nodes.insert((trie, path), Some(Bytes::copy_from_slice(rlp)));
     }

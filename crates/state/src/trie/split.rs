@@ -206,18 +206,21 @@ impl SplitTrie {
         Ok(tree.find(root, SUBTRIE_DEPTH, key)?.map(|leaf| (subtrie, leaf)))
     }
 
-    /// Changes that the store does not have yet, in their order, and forgets them.
+    /// Changes that the store does not have yet, and forgets them.
     pub(super) fn take_batch(&mut self) -> NodeBatch {
-        let mut batch = self.journal.as_mut().map(std::mem::take).unwrap_or_default();
+        let mut journals = Vec::new();
+        self.take_journals(&mut journals);
+        NodeBatch::of_journals(journals)
+    }
+
+    /// Journals in their order: a storage trie's nodes may be in that of the subtrie that it was in, and then in those
+    /// of its own.
+    fn take_journals(&mut self, journals: &mut Vec<NodeBatch>) {
+        journals.extend(self.journal.as_mut().map(std::mem::take));
         for subtrie in &mut self.subtries {
-            if let Some(journal) = &mut subtrie.journal {
-                batch.append(std::mem::take(journal));
-            }
-            for large in subtrie.large.iter_mut().flatten() {
-                batch.append(large.take_batch());
-            }
+            journals.extend(subtrie.journal.as_mut().map(std::mem::take));
+            subtrie.large.iter_mut().flatten().for_each(|trie| trie.take_journals(journals));
         }
-        batch
     }
 
     /// Bytes that the trie takes.
