@@ -43,8 +43,7 @@ fn main() -> Outcome<()> {
         (0..3).map(|_| account(rng.random_range(0..account_count), rng.random())).collect()
     })?;
     bench.run("10,000 slots of 2,000 contracts", |rng| {
-        let changes = (0..2000).map(|_| storage(rng.random_range(0..CONTRACTS), 5, CONTRACT_SLOTS, rng));
-        changes.collect()
+        (0..CONTRACTS).map(|number| storage(number, UPDATES / CONTRACTS as usize, CONTRACT_SLOTS, rng)).collect()
     })?;
     bench.run("10,000 slots of one contract of 100,000", |rng| {
         vec![storage(CONTRACTS, UPDATES, CONTRACTS * CONTRACT_SLOTS, rng)]
@@ -56,6 +55,7 @@ fn main() -> Outcome<()> {
         let deleted = numbers(round).map(|at| AccountChange { account: None, ..account(at, 0) });
         deleted.chain(numbers(round - 1).map(|at| account(at, round))).collect()
     })?;
+    bench.run_streamed(10)?;
     bench.compare_with_alloy()?;
     drop(bench);
     [4, 32, 256].into_iter().try_for_each(|cache_mib| run_paged(account_count, rounds, cache_mib << 20))
@@ -235,6 +235,42 @@ impl Bench {
                 ratio(scalar_two, two),
                 ratio(one, two),
             );
+        }
+        Ok(())
+    }
+
+    /// Random account updates in pieces, as a block's transactions bring them, each hashed ahead: what is left to do
+    /// when the root is asked for.
+    fn run_streamed(&mut self, pieces: usize) -> Outcome<()> {
+        let mut ahead = vec![Vec::new(); self.variants.len()];
+        self.variants.iter_mut().for_each(|variant| variant.times.clear());
+        for _ in 0..self.rounds {
+            let numbers = (0..UPDATES).map(|_| (self.rng.random_range(0..self.account_count), self.rng.random()));
+            let changes: Vec<AccountChange> = numbers.map(|(number, value)| account(number, value)).collect();
+            let diffs: Vec<HashedDiff> =
+                changes.chunks(UPDATES / pieces).map(|piece| HashedDiff::new(piece.to_vec())).collect();
+            self.accounts.extend(changes.iter().filter_map(|change| Some((change.key, change.account?))));
+            let mut expected = None;
+            for (variant, ahead) in self.variants.iter_mut().zip(&mut ahead) {
+                let start = Instant::now();
+                for diff in &diffs {
+                    variant.trie.apply_hashed(diff)?;
+                    variant.trie.prehash()?;
+                }
+                ahead.push(start.elapsed());
+                let start = Instant::now();
+                let root = variant.trie.root()?;
+                variant.times.push(start.elapsed());
+                assert_eq!(*expected.get_or_insert(root), root, "{}", variant.name);
+            }
+        }
+        println!("10,000 random account updates in {pieces} pieces, hashed ahead");
+        for (variant, ahead) in self.variants.iter_mut().zip(&mut ahead) {
+            variant.times.sort_unstable();
+            ahead.sort_unstable();
+            let median = |times: &[Duration]| times.get(times.len() / 2).copied().unwrap_or_default();
+            let (ahead, left) = (median(ahead), median(&variant.times));
+            println!("  {:20} median ahead {ahead:9.2?}  left for the root {left:9.2?}", variant.name);
         }
         Ok(())
     }
