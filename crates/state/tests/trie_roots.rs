@@ -5,9 +5,13 @@
 
 mod trie_support;
 
-use alloy_primitives::B256;
-use motet_state::trie::{Crew, EMPTY_ROOT, HashedDiff, Keccak, MemoryNodeStore, NodeStore, StateTrie, TrieError};
+use alloy_primitives::{B256, U256};
+use motet_state::trie::{
+    AccountChange, Crew, EMPTY_ROOT, HashedDiff, Keccak, MemoryNodeStore, NodeStore, SlotChange, StateTrie, TrieError,
+};
 use motet_types::Account;
+use rand::Rng;
+use rand::rngs::StdRng;
 use std::sync::Arc;
 use trie_support::{History, Keys, Model, seeds};
 
@@ -173,5 +177,84 @@ fn histories_of_many_keys_have_the_roots_of_alloy() {
         let mut history = History::new(seed, Keys::Spread, 3000, 300);
         (history.changes_max, history.slots_max, history.deletions) = (1500, 12, 0.2);
         run_history(seed, Keys::Spread, 12, history);
+    }
+}
+
+/// Storage tries that are split themselves, several in one subtrie, changed and hashed by threads that share accounts.
+#[test]
+fn large_storage_tries_have_the_roots_of_alloy_on_many_threads() {
+    for seed in seeds(2) {
+        println!("seed {seed}");
+        let mut history = History::new(seed, Keys::Spread, 400, 6000);
+        let (accounts, slots) = (history.account_keys().to_vec(), history.slot_keys().to_vec());
+        let mut model = Model::default();
+        let mut variants = variants();
+        for step in 0..6u8 {
+            let changes = accounts.iter().enumerate().map(|(at, key)| {
+                let account = Account { nonce: u64::from(step), ..Account::default() };
+                let change = AccountChange { key: *key, account: Some(account), wiped: false, slots: Vec::new() };
+                if at >= 4 {
+                    return change;
+                }
+                // One of the large ones is wiped, one deleted and made again, all lose most slots towards the end.
+                let rng = history.rng();
+                let value = |rng: &mut StdRng| if rng.random_range(0..6) < step { 0 } else { rng.random::<u8>() };
+                let slots = slots.iter().filter(|slot| (usize::from(slot[31]) + at) % 3 == 0);
+                let slots = slots.map(|slot| SlotChange { key: *slot, value: U256::from(value(rng)) }).collect();
+                match (at, step) {
+                    (1, 3) => AccountChange { wiped: true, slots, ..change },
+                    (2, 3) => AccountChange { account: None, ..change },
+                    _ => AccountChange { slots, ..change },
+                }
+            });
+            let diff = HashedDiff::new(changes.collect::<Vec<_>>());
+            let before = model.root();
+            let reverse = model.apply(&diff);
+            let expected = model.root();
+            for variant in &mut variants {
+                for (diff, expected) in [(&diff, expected), (&reverse, before), (&diff, expected)] {
+                    let root = variant.trie.update_hashed(diff).expect("nothing is missing");
+                    assert_eq!(root, expected, "seed {seed} step {step}, {}", variant.name);
+                    assert_eq!(variant.root().expect("nothing is missing"), expected);
+                }
+            }
+        }
+    }
+}
+
+/// A store after any history is as if the state had been written to it at once.
+#[test]
+fn a_store_has_the_nodes_of_the_state_and_no_others() {
+    for seed in seeds(20) {
+        println!("seed {seed}");
+        let keys = if seed % 2 == 0 { Keys::Clustered } else { Keys::Spread };
+        let mut history = History::new(seed, keys, if seed % 4 < 2 { 5 } else { 40 }, 20);
+        let mut model = Model::default();
+        let open = |cache_bytes| {
+            let store = Arc::new(MemoryNodeStore::default());
+            let opened: Arc<dyn NodeStore> = store.clone();
+            let trie = StateTrie::open(EMPTY_ROOT, opened, cache_bytes, Crew::alone());
+            (store, trie.with_large_storage_changes(usize::MAX))
+        };
+        let (store, mut trie) = open(1000);
+        for step in 0..25 {
+            let diff = history.diff();
+            model.apply(&diff);
+            trie.apply_hashed(&diff).expect("nothing is missing");
+            if step % 3 == 0 {
+                trie.root().expect("nothing is missing");
+                continue;
+            }
+            store.write(&trie.take_batch().expect("nothing is missing"));
+            trie.trim().expect("nothing is missing");
+            let (fresh_store, mut fresh) = open(usize::MAX);
+            let accounts = model.accounts.iter().map(|(key, (account, slots))| {
+                let slots = slots.iter().map(|(key, value)| SlotChange { key: *key, value: *value }).collect();
+                AccountChange { key: *key, account: Some(*account), wiped: false, slots }
+            });
+            fresh.apply_hashed(&HashedDiff::new(accounts)).expect("nothing is missing");
+            fresh_store.write(&fresh.take_batch().expect("nothing is missing"));
+            assert_eq!(store.nodes(), fresh_store.nodes(), "seed {seed} step {step}");
+        }
     }
 }

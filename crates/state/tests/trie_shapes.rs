@@ -1,9 +1,12 @@
 //! Every change from every set of a few keys to every other, through all the shapes that the nodes above the subtries
-//! and the ones at their border can have.
+//! and the ones at their border can have. A store is left with the nodes that it would have from scratch, and no others.
 
 use alloy_primitives::{B256, Bytes, U256};
 use alloy_trie::{HashBuilder, Nibbles};
-use motet_state::trie::{Crew, HashedTrie, LeafUpdate, MemoryNodeStore, NodeStore, verify_proof};
+use motet_state::trie::{
+    Crew, HashedTrie, LeafUpdate, MemoryNodeStore, NodeBatch, NodePath, NodeStore, TrieId, verify_proof,
+};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Keys that part at the root, at a group, at a subtrie's root, below that, and at the last nibble.
@@ -57,10 +60,33 @@ fn check_proofs(trie: &mut HashedTrie, root: B256, set: usize) {
     }
 }
 
+type Nodes = BTreeMap<(TrieId, NodePath), Bytes>;
+
+/// What a store has after a batch.
+fn written(nodes: &Nodes, batch: &NodeBatch) -> Nodes {
+    let mut nodes = nodes.clone();
+    for (place, node) in &batch.nodes {
+        match node {
+            Some(node) => nodes.insert(*place, node.clone()),
+            None => nodes.remove(place),
+        };
+    }
+    nodes
+}
+
+/// What a store has of a set that was written at once.
+fn stored(set: usize) -> Nodes {
+    let store = Arc::new(MemoryNodeStore::default());
+    let mut trie = HashedTrie::open(B256::ZERO, expected_root(0), store, Crew::alone());
+    trie.apply(changes(0, set)).expect("nothing is missing");
+    written(&Nodes::new(), &trie.take_batch().expect("nothing is missing"))
+}
+
 #[test]
 fn every_change_between_sets_of_keys_has_the_root_of_alloy() {
     let sets = 1 << keys().len();
     let roots: Vec<B256> = (0..sets).map(expected_root).collect();
+    let stored: Vec<Nodes> = (0..sets).map(stored).collect();
     let account = B256::ZERO;
     for from in 0..sets {
         let mut whole = HashedTrie::new(Crew::alone());
@@ -80,6 +106,8 @@ fn every_change_between_sets_of_keys_has_the_root_of_alloy() {
                 trie.apply(there.clone()).expect("nothing is missing");
                 assert_eq!(trie.root().expect("nothing is missing"), roots[to], "from {from:#b} to {to:#b}");
             }
+            let batch = paged.take_batch().expect("nothing is missing");
+            assert_eq!(written(&stored[from], &batch), stored[to], "from {from:#b} to {to:#b}");
             if to % 8 == from % 8 {
                 check_proofs(&mut paged, roots[to], to);
             }

@@ -1,9 +1,4 @@
 //! Where the nodes of a trie lie that is not all in memory.
-//!
-//! A node is asked for by both its names: its place (trie and path) and its hash. A store may find it by either. One
-//! that keeps the current state on disk goes by place: a block then overwrites what it replaces, nothing has to be
-//! counted or collected, neighbours in the trie are neighbours on disk, and a storage wipe is one range. A witness
-//! goes by hash, which is all that its nodes have. Whatever the store answers, the trie checks the hash.
 
 use super::error::{NodePlace, NodeStoreError, TrieError, TrieId};
 use super::path::NodePath;
@@ -14,6 +9,11 @@ use std::fmt::Debug;
 use std::sync::{PoisonError, RwLock};
 
 /// Gives nodes of tries.
+///
+/// A node is asked for by both its names: its place (trie and path) and its hash. A store may find it by either. One
+/// that keeps the current state on disk goes by place: a block then overwrites what it replaces, nothing has to be
+/// counted or collected, neighbours in the trie are neighbours on disk, and a storage wipe is one range. A witness
+/// goes by hash, which is all that its nodes have. Whatever the store answers, the trie checks the hash.
 ///
 /// Called from many threads at once.
 pub trait NodeStore: Send + Sync + Debug {
