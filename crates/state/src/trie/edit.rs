@@ -101,8 +101,7 @@ impl Tree<'_> {
         }
     }
 
-    /// Puts a leaf in the place of the one with the same key if there is one. Says
-    /// whether anything changed.
+    /// Puts a leaf in the place of the one with the same key if there is one. Says whether anything changed.
     pub(super) fn set(
         &mut self,
         root: &mut Option<Child>,
