@@ -10,7 +10,7 @@ use super::reverse::{ReverseAccount, ReverseDiff};
 use super::tables::{
     Tables, account_payload, at_height, put_account_row, put_head, put_slot_row, slot_key, slot_payload,
 };
-use alloy_primitives::map::B256Map;
+use alloy_primitives::map::{AddressSet, B256Map};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use motet_keccak::keccak256_many;
 use motet_types::{Account, Location, StateDiff, Value};
@@ -56,12 +56,13 @@ pub(crate) struct Application<'a> {
     past: Past,
     pending: Pending,
     writes: Vec<Write>,
-    wiped: Vec<Address>,
+    /// Accounts of which a layer wiped slots that were there.
+    wiped: AddressSet,
 }
 
 impl<'a> Application<'a> {
     pub(crate) fn new(tables: &'a Tables, cache: &'a Cache, past: Past) -> Self {
-        Self { tables, cache, past, pending: Pending::default(), writes: Vec::new(), wiped: Vec::new() }
+        Self { tables, cache, past, pending: Pending::default(), writes: Vec::new(), wiped: AddressSet::default() }
     }
 
     /// Writes the layers to the tables and updates the cache.
@@ -91,7 +92,7 @@ impl<'a> Application<'a> {
             self.cache.forget_slots(&self.wiped);
         }
         for layer in layers {
-            update_cache(self.cache, &layer.block.diff);
+            update_cache(self.cache, &layer.block.diff, &self.wiped);
         }
         Ok(())
     }
@@ -173,7 +174,7 @@ impl<'a> Application<'a> {
             }
             let slots = self.pending.slots.entry(*hash).or_default();
             if !gone.is_empty() {
-                self.wiped.push(*address);
+                self.wiped.insert(*address);
                 slots.extend(gone.iter().map(|(slot, _)| (*slot, U256::ZERO)));
             }
             for (value, slot) in change.storage.values().zip(&mut slot_hashes) {
@@ -238,9 +239,13 @@ impl<'a> Application<'a> {
     }
 }
 
-fn update_cache(cache: &Cache, diff: &StateDiff) {
+/// Brings a change to the cache, but for slots that a later change of the same batch may have wiped.
+fn update_cache(cache: &Cache, diff: &StateDiff, wiped: &AddressSet) {
     for (address, change) in &diff.accounts {
         cache.update(Location::Account(*address), Value::Account(change.account));
+        if wiped.contains(address) {
+            continue;
+        }
         let is_gone = change.account.is_none();
         for (slot, value) in &change.storage {
             let value = if is_gone { U256::ZERO } else { *value };

@@ -1,7 +1,6 @@
 //! Values of the tables that were read or written lately, within a bound of bytes.
 
-use alloy_primitives::Address;
-use alloy_primitives::map::{DefaultHashBuilder, HashMap};
+use alloy_primitives::map::{AddressSet, DefaultHashBuilder, HashMap};
 use motet_types::{Location, Value};
 use std::fmt;
 use std::hash::BuildHasher;
@@ -93,7 +92,7 @@ impl Cache {
     }
 
     /// Drops all slots of accounts whose storage was wiped.
-    pub(crate) fn forget_slots(&self, wiped: &[Address]) {
+    pub(crate) fn forget_slots(&self, wiped: &AddressSet) {
         self.retain(|location| !matches!(location, Location::Slot(address, _) if wiped.contains(address)));
     }
 
@@ -168,7 +167,7 @@ fn bytes_of(value: &Value) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_primitives::U256;
+    use alloy_primitives::{Address, U256};
 
     fn slot(number: u64) -> Location {
         Location::Slot(Address::ZERO, U256::from(number))

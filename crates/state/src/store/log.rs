@@ -130,6 +130,9 @@ impl Log {
         }
         let mut offset = HEADER_BYTES;
         let mut torn = None;
+        // Up to where the frames say that all is on disk, and up to where it must be.
+        let mut certain = 0;
+        let mut records_end = HEADER_BYTES;
         while offset < bytes.len() {
             let frame = match frame_at(&bytes, header.salt, offset) {
                 Ok(frame) => frame,
@@ -141,7 +144,9 @@ impl Log {
                     break;
                 }
             };
+            certain = certain.max(frame.synced as usize);
             if let Some(record) = frame.record {
+                records_end = frame.end;
                 if record.head.seq != self.next_seq {
                     return Err(damaged(offset, *height, "the record has another one's number"));
                 }
@@ -157,16 +162,46 @@ impl Log {
             self.full.push(Segment { path, last_seq: self.next_seq.saturating_sub(1) });
             return Ok(());
         }
-        let file = self.disk.open(&path).map_err(StoreError::disk("open", &path))?;
-        let end = offset as u64;
-        let mut active = Active { path, file, salt: header.salt, synced: end, end, torn: true };
         if let Some(cut_bytes) = torn {
-            found.cut = Some((active.path.clone(), end, cut_bytes as u64));
+            found.cut = Some((path.clone(), offset as u64, cut_bytes as u64));
         }
-        // Whole frames at the end may not be on disk yet either. What follows is written behind them, so they must be.
-        active.repair()?;
+        let mut active = if records_end <= certain {
+            let file = self.disk.open(&path).map_err(StoreError::disk("open", &path))?;
+            let synced = certain as u64;
+            let mut active = Active { path, file, salt: header.salt, synced, end: synced, torn: true };
+            active.repair()?;
+            active
+        } else {
+            self.copy(path, &bytes[..offset], header.salt)?
+        };
+        active.seal(self.next_seq.saturating_sub(1));
         self.active = Some(active);
         Ok(())
+    }
+
+    /// Writes a segment anew, since the end of it may be in the memory of the system only, and lost there: after a sync
+    /// that failed, another one on the same file proves nothing.
+    fn copy(&self, path: PathBuf, bytes: &[u8], salt: u64) -> Result<Active, StoreError> {
+        let unfinished = path.with_extension("log.new");
+        let mut file = self.create_anew(&unfinished)?;
+        file.append(bytes).map_err(StoreError::disk("write", &unfinished))?;
+        file.sync().map_err(StoreError::disk("sync", &unfinished))?;
+        self.disk.rename(&unfinished, &path).map_err(StoreError::disk("rename", &path))?;
+        self.disk.sync_dir(&self.dir).map_err(StoreError::disk("sync", &self.dir))?;
+        let end = bytes.len() as u64;
+        Ok(Active { path, file, salt, synced: end, end, torn: false })
+    }
+
+    /// Makes a file, without what an attempt before that failed may have left of it.
+    fn create_anew(&self, path: &Path) -> Result<Box<dyn DiskFile>, StoreError> {
+        match self.disk.create(path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                self.disk.remove(path).map_err(StoreError::disk("remove", path))?;
+                self.disk.create(path)
+            }
+            created => created,
+        }
+        .map_err(StoreError::disk("create", path))
     }
 
     fn remove_torn(&mut self, path: &Path, cut_bytes: usize, found: &mut LogFound) -> Result<(), StoreError> {
@@ -243,15 +278,8 @@ impl Log {
         let path = self.dir.join(format!("{:020}.log", self.next_seq));
         let salt = RandomState::new().build_hasher().finish();
         let header = SegmentHeader { version: LOG_VERSION, first_seq: self.next_seq, salt, genesis: self.genesis };
-        let mut file = match self.disk.create(&path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                // Left by a rotation that failed; without a record, since it would be the active one otherwise.
-                self.disk.remove(&path).map_err(StoreError::disk("remove", &path))?;
-                self.disk.create(&path)
-            }
-            created => created,
-        }
-        .map_err(StoreError::disk("create", &path))?;
+        // What has this name was left by a rotation that failed: with a record in it, it would be the active segment.
+        let mut file = self.create_anew(&path)?;
         file.append(&header.encode()).map_err(StoreError::disk("write", &path))?;
         file.sync().map_err(StoreError::disk("sync", &path))?;
         self.disk.sync_dir(&self.dir).map_err(StoreError::disk("sync", &self.dir))?;
