@@ -91,6 +91,10 @@ impl Log {
             let is_last = at + 1 == names.len();
             log.open_segment(name, at == 0, is_last, &mut found, &mut height, &mut visit)?;
         }
+        if log.active.is_none() && !log.full.is_empty() {
+            // The last one was torn and is gone. The rest are full and will be removed, but a log never ends with nothing.
+            log.rotate()?;
+        }
         Ok((log, found))
     }
 
@@ -209,7 +213,6 @@ impl Log {
         self.disk.sync_dir(&self.dir).map_err(StoreError::disk("sync", &self.dir))?;
         found.segments -= 1;
         found.cut = Some((path.to_owned(), 0, cut_bytes as u64));
-        // The segment before it was the last one when it was full: what comes next starts a new one.
         Ok(())
     }
 
