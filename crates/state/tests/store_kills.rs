@@ -1,0 +1,81 @@
+//! A real writer on a real disk, killed with SIGKILL at random moments: what it acknowledged is there, whole.
+//!
+//! A few kills by default, so many as MOTET_KILLS says otherwise.
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// The program `kill_me`, which cargo builds along with the tests.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let profile = test.ancestors().nth(2).expect("tests lie in deps");
+    profile.join("examples").join("kill_me")
+}
+
+/// Starts the writer, kills it after so long, and says what it acknowledged last and what it may have gone back to.
+fn write_and_kill(dir: &Path, seed: u64, engine: &str, patience: Duration) -> (Option<u64>, Option<u64>) {
+    let mut child = Command::new(program())
+        .args(["write", &dir.to_string_lossy(), &seed.to_string(), engine])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}; cargo test builds it", program().display()));
+    let lines = BufReader::new(child.stdout.take().expect("it was asked for")).lines();
+    let reader = std::thread::spawn(move || {
+        let (mut acknowledged, mut goes_back) = (None, None);
+        for line in lines.map_while(Result::ok) {
+            if let Some(height) = line.strip_prefix('!') {
+                goes_back = height.parse().ok();
+            } else if let Ok(height) = line.parse() {
+                (acknowledged, goes_back) = (Some(height), None);
+            }
+        }
+        (acknowledged, goes_back)
+    });
+    std::thread::sleep(patience);
+    child.kill().expect("it runs until it is killed");
+    let status = child.wait().expect("it was started");
+    assert!(!status.success(), "the writer ended by itself");
+    reader.join().expect("it only reads")
+}
+
+fn kills(engine: &str, default: u64) {
+    let count = std::env::var("MOTET_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(default);
+    let seed = 7;
+    let mut rng = StdRng::seed_from_u64(seed);
+    let dir = std::env::temp_dir().join(format!("motet-kills-{engine}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&dir);
+    let (mut least, mut killed_while_opening, mut last) = (0, 0, String::new());
+    for kill in 0..count {
+        // Some before the store is open, most while it writes.
+        let patience = Duration::from_millis(rng.random_range(2..if kill % 4 == 0 { 60 } else { 500 }));
+        let (acknowledged, goes_back) = write_and_kill(&dir, seed, engine, patience);
+        killed_while_opening += u64::from(acknowledged.is_none() && goes_back.is_none());
+        least = acknowledged.unwrap_or(least);
+        least = goes_back.unwrap_or(least);
+        let check = Command::new(program())
+            .args(["check", &dir.to_string_lossy(), &seed.to_string(), &least.to_string(), engine])
+            .output()
+            .expect("it could be started before");
+        last = String::from_utf8_lossy(&check.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&check.stderr);
+        assert!(check.status.success(), "kill {kill} after {patience:?}, acknowledged {least}: {errors}");
+        let stands_at = last.strip_prefix("height ").and_then(|line| line.split(' ').next()?.parse().ok());
+        least = stands_at.unwrap_or(least);
+    }
+    println!("{engine}: {count} kills, {killed_while_opening} of them before the first commit; {last}");
+    std::fs::remove_dir_all(&dir).expect("nobody else removes it");
+}
+
+#[test]
+fn a_killed_writer_over_fjall_loses_nothing_acknowledged() {
+    kills("fjall", 6);
+}
+
+#[test]
+fn a_killed_writer_over_redb_loses_nothing_acknowledged() {
+    kills("redb", 3);
+}
