@@ -78,7 +78,7 @@ fn account(seed: u64, height: u64, number: u64) -> Account {
 
 fn slot(seed: u64, height: u64, number: u64) -> (U256, U256) {
     let value = mix(seed, [height, number, 2]);
-    (U256::from(value % SLOTS), if value % 5 == 0 { U256::ZERO } else { U256::from(value) })
+    (U256::from(value % SLOTS), if value.is_multiple_of(5) { U256::ZERO } else { U256::from(value) })
 }
 
 /// Every account of a block has one changed slot; every fortieth block wipes its first account first.
@@ -86,7 +86,7 @@ fn block(seed: u64, height: u64) -> CommittedBlock {
     let mut diff = StateDiff::default();
     for (at, number) in changed(seed, height).enumerate() {
         let (key, value) = slot(seed, height, number);
-        let wiped = at == 0 && height % 40 == 0;
+        let wiped = at == 0 && height.is_multiple_of(40);
         let storage = if wiped && value.is_zero() { Vec::new() } else { vec![(key, value)] };
         let change =
             AccountDiff { account: Some(account(seed, height, number)), wiped, storage: storage.into_iter().collect() };
@@ -115,7 +115,7 @@ fn write(dir: &Path, seed: u64, engine: EngineKind) -> Result<(), Box<dyn Error>
     let mut next = store.head().map_or(0, |head| head.height + 1);
     for round in 0u64.. {
         let luck = mix(std::process::id().into(), [round, next, 3]);
-        if luck % 50 == 0 && next > 8 {
+        if luck.is_multiple_of(50) && next > 8 {
             let to = next - 2 - luck / 50 % 6;
             writeln!(out, "!{to}")?;
             out.flush()?;
@@ -146,7 +146,7 @@ fn check(dir: &Path, seed: u64, least: u64, engine: EngineKind) -> Result<(), Bo
     for height in 0..=head.height {
         for (at, number) in changed(seed, height).enumerate() {
             accounts[number as usize] = Some(account(seed, height, number));
-            if at == 0 && height % 40 == 0 {
+            if at == 0 && height.is_multiple_of(40) {
                 slots[number as usize].clear();
             }
             let (key, value) = slot(seed, height, number);

@@ -1,16 +1,7 @@
 //! How a store is opened.
 
+use super::engine_kind::EngineKind;
 use super::format::Identity;
-
-/// Which engine holds the tables. Fixed when the store is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum EngineKind {
-    /// A log-structured merge tree: fast at random updates.
-    #[default]
-    Fjall,
-    /// A copy-on-write B-tree.
-    Redb,
-}
 
 /// What a store is for, and its bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -80,10 +80,10 @@ impl Moment {
         }
         let mut key = Key { location, hashes: None };
         let before = self.list()?;
-        if let Some(value) = self.from_past(&mut key)? {
+        if let Some(value) = self.in_past(&mut key)? {
             return Ok(Some(value));
         }
-        if let Some(value) = self.from_layers(location, &before) {
+        if let Some(value) = self.in_layers(location, &before) {
             return Ok(Some(value));
         }
         match self.core.cache.get(location) {
@@ -99,16 +99,16 @@ impl Moment {
         }
         let mut key = Key { location, hashes: None };
         let before = self.list()?;
-        if let Some(value) = self.from_layers(location, &before) {
+        if let Some(value) = self.in_layers(location, &before) {
             return Ok(value);
         }
         let epoch = self.core.cache.epoch();
-        let base = self.from_tables(&mut key)?;
+        let base = self.in_tables(&mut key)?;
         self.core.cache.fill(epoch, location, base.clone());
         self.as_of_pin(&mut key, base)
     }
 
-    fn from_tables(&self, key: &mut Key) -> Result<Value, StoreError> {
+    fn in_tables(&self, key: &mut Key) -> Result<Value, StoreError> {
         let tables = &self.core.tables;
         match (key.location, key.hashes()) {
             (Location::Account(_), Some((account, _))) => Ok(Value::Account(tables.account(&account)?)),
@@ -123,7 +123,7 @@ impl Moment {
     }
 
     /// What lies between the view's block and its pin.
-    fn from_past(&self, key: &mut Key) -> Result<Option<Value>, StoreError> {
+    fn in_past(&self, key: &mut Key) -> Result<Option<Value>, StoreError> {
         let Some(past) = &self.past else { return Ok(None) };
         match (key.location, key.hashes()) {
             (Location::Account(_), Some((account, _))) => {
@@ -136,7 +136,7 @@ impl Moment {
         }
     }
 
-    fn from_layers(&self, location: Location, list: &LayerList) -> Option<Value> {
+    fn in_layers(&self, location: Location, list: &LayerList) -> Option<Value> {
         list.up_to(self.pin.head.seq).iter().rev().find_map(|layer| layer.value(location))
     }
 

@@ -5,22 +5,19 @@ use super::block::CommittedBlock;
 use super::cache::Cache;
 use super::core::{Bounds, Core, locked};
 use super::disk::{Disk, RealDisk};
-use super::engine::{Engine, EngineError, Table};
+use super::engine::{Engine, Table};
 use super::error::StoreError;
-use super::fjall_tables::FjallTables;
 use super::format;
 use super::layer::{ANCESTORS, Layer, LayerList};
 use super::lock::Lock;
 use super::log::Log;
 use super::opening::{Opened, Replay, not_next};
-use super::options::{EngineKind, Options};
+use super::options::Options;
 use super::readers::Readers;
 use super::record::{Head, Kind, Record};
-use super::redb_tables::RedbTables;
 use super::rollback;
 use super::tables::{self, Tables, put_head};
 use motet_types::BlockHashes;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
@@ -57,26 +54,8 @@ impl Store {
     pub fn open(dir: &Path, options: Options) -> Result<(Self, Opened), StoreError> {
         std::fs::create_dir_all(dir).map_err(StoreError::disk("create", dir))?;
         let lock = Lock::take(dir)?;
-        let tables_dir = dir.join("tables");
-        let kind = options.engine;
-        let name = match kind {
-            EngineKind::Fjall => FjallTables::NAME,
-            EngineKind::Redb => RedbTables::NAME,
-        };
-        let cache_bytes = options.engine_cache_bytes;
-        let open_tables = || -> Result<Arc<dyn Engine>, EngineError> {
-            let open = || -> Result<Arc<dyn Engine>, EngineError> {
-                Ok(match kind {
-                    EngineKind::Fjall => Arc::new(FjallTables::open(&tables_dir, cache_bytes as u64)?),
-                    EngineKind::Redb => Arc::new(RedbTables::open(&tables_dir, cache_bytes)?),
-                })
-            };
-            // Engines take some damage of their files for a mistake of their own.
-            catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| {
-                Err(EngineError { engine: name, action: "open", reason: "panicked; its files are damaged".to_owned() })
-            })
-        };
-        Self::open_parts(dir, options, Arc::new(RealDisk), name, open_tables, Some(lock))
+        let (kind, cache_bytes) = (options.engine, options.engine_cache_bytes);
+        Self::open_parts(dir, options, Arc::new(RealDisk), kind.name(), || kind.open(dir, cache_bytes), Some(lock))
     }
 
     /// Opens a store on a given disk with given tables, for tests of what happens when either fails. Nothing is locked.
@@ -97,7 +76,7 @@ impl Store {
         options: Options,
         disk: Arc<dyn Disk>,
         engine_name: &'static str,
-        open_tables: impl FnOnce() -> Result<Arc<dyn Engine>, EngineError>,
+        open_tables: impl FnOnce() -> Result<Arc<dyn Engine>, StoreError>,
         lock: Option<Lock>,
     ) -> Result<(Self, Opened), StoreError> {
         let log_dir = dir.join("log");

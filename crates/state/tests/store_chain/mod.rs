@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::task::{Poll, Wake, Waker};
+use std::task::{Wake, Waker};
 
 /// Addresses and slots that random blocks touch.
 pub const ADDRESSES: u8 = 12;
@@ -181,7 +181,7 @@ pub fn read(view: &StoredState, location: Location) -> Value {
             Read::Ready(value) => return value,
             Read::Pending(ticket) => {
                 let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-                while let Poll::Pending = view.poll_ticket(ticket, &waker) {
+                while view.poll_ticket(ticket, &waker).is_pending() {
                     std::thread::park();
                 }
                 assert!(view.is_ready(ticket));
