@@ -1,6 +1,8 @@
 //! Values of the tables that were read or written lately, within a bound of bytes.
 
-use alloy_primitives::map::{AddressSet, DefaultHashBuilder, HashMap};
+use alloy_primitives::map::{AddressSet, DefaultHashBuilder};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as Place;
 use motet_types::{Location, Value};
 use std::fmt;
 use std::hash::BuildHasher;
@@ -34,7 +36,8 @@ impl fmt::Debug for Cache {
 /// Entries in a ring. A hand goes around it and takes out what was not asked for since it last came by (CLOCK).
 #[derive(Debug, Default)]
 struct Shard {
-    places: HashMap<Location, usize>,
+    /// Positions in the ring, by the hash of the location.
+    places: HashTable<usize>,
     ring: Vec<Entry>,
     hand: usize,
     bytes: usize,
@@ -43,6 +46,7 @@ struct Shard {
 #[derive(Debug)]
 struct Entry {
     location: Location,
+    hash: u64,
     value: Value,
     asked: bool,
 }
@@ -60,9 +64,11 @@ impl Cache {
 
     /// The value of a location, if it is here.
     pub(crate) fn get(&self, location: Location) -> Option<Value> {
-        let mut shard = self.shard(&location);
-        let at = *shard.places.get(&location)?;
-        let entry = &mut shard.ring[at];
+        let hash = self.hasher.hash_one(location);
+        let mut shard = self.shard(hash);
+        let Shard { places, ring, .. } = &mut *shard;
+        let at = *places.find(hash, |at| ring[*at].location == location)?;
+        let entry = &mut ring[at];
         entry.asked = true;
         Some(entry.value.clone())
     }
@@ -74,10 +80,11 @@ impl Cache {
 
     /// Takes a value that the tables gave since `epoch` was taken.
     pub(crate) fn fill(&self, epoch: u64, location: Location, value: Value) {
-        let mut shard = self.shard(&location);
+        let hash = self.hasher.hash_one(location);
+        let mut shard = self.shard(hash);
         // Under the lock: an update of this location comes after it moved the epoch, and after us or before us.
         if self.epoch() == epoch {
-            shard.put(location, value, self.shard_bytes_max);
+            shard.put(Entry { location, hash, value, asked: false }, self.shard_bytes_max);
         }
     }
 
@@ -88,7 +95,8 @@ impl Cache {
 
     /// Brings a value that the tables have taken.
     pub(crate) fn update(&self, location: Location, value: Value) {
-        self.shard(&location).put(location, value, self.shard_bytes_max);
+        let hash = self.hasher.hash_one(location);
+        self.shard(hash).put(Entry { location, hash, value, asked: false }, self.shard_bytes_max);
     }
 
     /// Drops all slots of accounts whose storage was wiped.
@@ -106,53 +114,56 @@ impl Cache {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             let ring = std::mem::take(&mut *shard).ring;
             for entry in ring.into_iter().filter(|entry| keep(&entry.location)) {
-                shard.put(entry.location, entry.value, self.shard_bytes_max);
+                shard.put(entry, self.shard_bytes_max);
             }
         }
     }
 
-    fn shard(&self, location: &Location) -> MutexGuard<'_, Shard> {
-        let hash = self.hasher.hash_one(location);
-        // Bits that the map of the shard does not look at.
+    fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
+        // Bits that the table of the shard does not look at.
         self.shards[(hash >> 40) as usize % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Shard {
-    fn put(&mut self, location: Location, value: Value, bytes_max: usize) {
-        let bytes = bytes_of(&value);
-        if bytes > bytes_max {
-            self.remove(&location);
-            return;
+    fn put(&mut self, entry: Entry, bytes_max: usize) {
+        let bytes = bytes_of(&entry.value);
+        let Self { places, ring, .. } = self;
+        match places.entry(entry.hash, |at| ring[*at].location == entry.location, |at| ring[*at].hash) {
+            Place::Occupied(place) => {
+                let at = *place.get();
+                self.bytes -= bytes_of(&ring[at].value);
+                ring[at].value = entry.value;
+            }
+            Place::Vacant(place) => {
+                place.insert(ring.len());
+                ring.push(entry);
+            }
         }
         self.bytes += bytes;
-        if let Some(at) = self.places.get(&location) {
-            let entry = &mut self.ring[*at];
-            self.bytes -= bytes_of(&entry.value);
-            entry.value = value;
-        } else {
-            self.places.insert(location, self.ring.len());
-            self.ring.push(Entry { location, value, asked: false });
-        }
         while self.bytes > bytes_max {
             self.hand %= self.ring.len();
-            let entry = &mut self.ring[self.hand];
-            if entry.asked {
-                entry.asked = false;
+            if self.ring[self.hand].asked {
+                self.ring[self.hand].asked = false;
                 self.hand += 1;
             } else {
-                let location = entry.location;
-                self.remove(&location);
+                self.remove(self.hand);
             }
         }
     }
 
-    fn remove(&mut self, location: &Location) {
-        let Some(at) = self.places.remove(location) else { return };
+    fn remove(&mut self, at: usize) {
         let entry = self.ring.swap_remove(at);
         self.bytes -= bytes_of(&entry.value);
+        if let Ok(place) = self.places.find_entry(entry.hash, |other| *other == at) {
+            place.remove();
+        }
+        // The last of the ring is now where the removed one was.
         if let Some(moved) = self.ring.get(at) {
-            self.places.insert(moved.location, at);
+            let last = self.ring.len();
+            if let Some(place) = self.places.find_mut(moved.hash, |other| *other == last) {
+                *place = at;
+            }
         }
     }
 }
@@ -186,7 +197,9 @@ mod tests {
             assert!(shard.bytes <= ENTRY_BYTES * 8);
             assert_eq!(shard.bytes, shard.ring.len() * ENTRY_BYTES);
             assert_eq!(shard.places.len(), shard.ring.len());
-            assert!(shard.places.iter().all(|(location, at)| shard.ring[*at].location == *location));
+            for (at, entry) in shard.ring.iter().enumerate() {
+                assert_eq!(shard.places.find(entry.hash, |other| *other == at), Some(&at));
+            }
         }
     }
 

@@ -5,6 +5,9 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use std::fmt;
 use std::path::Path;
 
+/// Length of fjall's journals: what an opening may have to read again.
+const JOURNAL_BYTES_MAX: u64 = 128 << 20;
+
 /// Tables in a fjall database, one keyspace each.
 ///
 /// fjall moves a table's recent writes from memory to a file without having synced its journal. Were the journal then
@@ -30,7 +33,11 @@ impl FjallTables {
     /// # Errors
     /// When fjall refuses.
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, EngineError> {
-        let database = Database::builder(dir).cache_size(cache_bytes).open().map_err(|error| failed("open", error))?;
+        let database = Database::builder(dir)
+            .cache_size(cache_bytes)
+            .max_journaling_size(JOURNAL_BYTES_MAX)
+            .open()
+            .map_err(|error| failed("open", error))?;
         let keyspaces = Table::ALL
             .iter()
             .map(|table| database.keyspace(table.name(), KeyspaceCreateOptions::default))

@@ -18,6 +18,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Memory that the log keeps from one append to the next.
+const BUFFER_BYTES_MAX: usize = 4 << 20;
+
 /// The log of a store.
 ///
 /// Invariant: what [`Log::append`] acknowledged is on disk, and between calls nothing of what it refused is in front of
@@ -32,6 +35,8 @@ pub struct Log {
     full: Vec<Segment>,
     active: Option<Active>,
     next_seq: u64,
+    /// Memory for the bytes of an append, kept for the next one.
+    buffer: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -83,8 +88,9 @@ impl Log {
         let mut names = disk.list(dir).map_err(StoreError::disk("list", dir))?;
         names.retain(|name| first_seq_of(name).is_some());
         names.sort();
-        let mut log =
-            Self { disk, dir: dir.to_owned(), genesis, segment_bytes, full: Vec::new(), active: None, next_seq: 1 };
+        let dir = dir.to_owned();
+        let (full, buffer) = (Vec::new(), Vec::new());
+        let mut log = Self { disk, dir, genesis, segment_bytes, full, active: None, next_seq: 1, buffer };
         let mut found = LogFound { segments: names.len(), ..LogFound::default() };
         let mut height = None;
         for (at, name) in names.iter().enumerate() {
@@ -248,14 +254,18 @@ impl Log {
             }
         }
         let Some(last) = records.last() else { return Ok(()) };
+        let mut bytes = std::mem::take(&mut self.buffer);
+        bytes.clear();
         let active = self.writable()?;
-        let mut bytes = Vec::with_capacity(records.iter().map(|record| record.payload.len() + 256).sum());
         for record in records {
             put_record(&mut bytes, active.end, active.salt, active.synced, record);
         }
         active.write(&bytes)?;
         active.seal(last.head.seq);
         self.next_seq = last.head.seq + 1;
+        if bytes.capacity() <= BUFFER_BYTES_MAX {
+            self.buffer = bytes;
+        }
         Ok(())
     }
 
