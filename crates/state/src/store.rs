@@ -47,6 +47,7 @@ pub mod faulty_disk;
 mod fjall_tables;
 mod format;
 mod frame;
+mod guarded;
 mod history;
 mod layer;
 mod lock;

@@ -4,9 +4,9 @@ use super::disk::{Disk, RealDisk};
 use super::engine::{Engine, EngineError};
 use super::error::StoreError;
 use super::fjall_tables::FjallTables;
+use super::guarded::{Guarded, guarded};
 use super::redb_tables::RedbTables;
 use std::io::ErrorKind;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -52,16 +52,11 @@ impl EngineKind {
     }
 
     fn open_dir(self, dir: &Path, cache_bytes: usize) -> Result<Arc<dyn Engine>, EngineError> {
-        let open = || -> Result<Arc<dyn Engine>, EngineError> {
+        guarded(self.name(), "open", || -> Result<Arc<dyn Engine>, EngineError> {
             Ok(match self {
-                Self::Fjall => Arc::new(FjallTables::open(dir, cache_bytes as u64)?),
-                Self::Redb => Arc::new(RedbTables::open(dir, cache_bytes)?),
+                Self::Fjall => Arc::new(Guarded(FjallTables::open(dir, cache_bytes as u64)?)),
+                Self::Redb => Arc::new(Guarded(RedbTables::open(dir, cache_bytes)?)),
             })
-        };
-        // Engines take some damage of their files for a mistake of their own.
-        catch_unwind(AssertUnwindSafe(open)).unwrap_or_else(|_| {
-            let reason = "panicked; its files are damaged".to_owned();
-            Err(EngineError { engine: self.name(), action: "open", reason })
         })
     }
 }
