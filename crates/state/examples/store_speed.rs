@@ -1,7 +1,7 @@
 //! How fast blocks become durable, and how fast state is read, on this disk.
 //!
 //! ```text
-//! cargo run --profile verify -p motet-state --example store_speed -- DIR [BLOCKS [UPDATES [ACCOUNTS]]]
+//! cargo run --profile verify -p motet-state --example store_speed -- DIR [BLOCKS [UPDATES [ACCOUNTS [ENGINE]]]]
 //! ```
 //! The floor is a file to which the same changes are appended, encoded as briefly, with the same `fdatasync` after each block.
 //! Both take turns of 50 consecutive blocks, each alone on the machine. A turn of the store ends when its tables have
@@ -24,11 +24,14 @@ const TURN_BLOCKS: u64 = 50;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let dir = args.first().ok_or("usage: store_speed DIR [BLOCKS [UPDATES [ACCOUNTS]]]")?;
+    let dir = args.first().ok_or("usage: store_speed DIR [BLOCKS [UPDATES [ACCOUNTS [ENGINE]]]]")?;
     let number = |at: usize, default: u64| args.get(at).map_or(Ok(default), |number| number.parse());
     let (blocks, updates, accounts) = (number(1, 300)?, number(2, 10_000)?, number(3, 1_000_000)?);
     let out = &mut std::io::stdout();
     for engine in [EngineKind::Fjall, EngineKind::Redb] {
+        if args.get(4).is_some_and(|name| !format!("{engine:?}").eq_ignore_ascii_case(name)) {
+            continue;
+        }
         let dir = Path::new(dir).join(format!("store-speed-{engine:?}"));
         let _ = std::fs::remove_dir_all(&dir);
         // The slower engine gets a tenth of the blocks.

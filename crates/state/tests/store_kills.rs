@@ -17,30 +17,36 @@ fn program() -> PathBuf {
     profile.join("examples").join("kill_me")
 }
 
-/// Starts the writer, kills it after so long, and says what it acknowledged last and what it may have gone back to.
-fn write_and_kill(dir: &Path, seed: u64, engine: &str, patience: Duration) -> (Option<u64>, Option<u64>) {
+/// Starts the writer, kills it so long after it wrote so many lines (the first says that the store is open), and says what it acknowledged last and what it may have gone back to.
+fn write_and_kill(
+    dir: &Path,
+    seed: u64,
+    engine: &str,
+    lines_min: u64,
+    patience: Duration,
+) -> (Option<u64>, Option<u64>) {
     let mut child = Command::new(program())
         .args(["write", &dir.to_string_lossy(), &seed.to_string(), engine])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("{}: {error}; cargo test builds it", program().display()));
-    let lines = BufReader::new(child.stdout.take().expect("it was asked for")).lines();
-    let reader = std::thread::spawn(move || {
-        let (mut acknowledged, mut goes_back) = (None, None);
-        for line in lines.map_while(Result::ok) {
-            if let Some(height) = line.strip_prefix('!') {
-                goes_back = height.parse().ok();
-            } else if let Ok(height) = line.parse() {
-                (acknowledged, goes_back) = (Some(height), None);
-            }
+    let mut lines = BufReader::new(child.stdout.take().expect("it was asked for")).lines().map_while(Result::ok);
+    let (mut acknowledged, mut goes_back) = (None, None);
+    let mut note = |line: String| {
+        if let Some(height) = line.strip_prefix('!') {
+            goes_back = height.parse().ok();
+        } else if let Ok(height) = line.parse() {
+            (acknowledged, goes_back) = (Some(height), None);
         }
-        (acknowledged, goes_back)
-    });
+    };
+    lines.by_ref().take(lines_min as usize).for_each(&mut note);
+    // How far it gets in this time is up to the machine: that is the point.
     std::thread::sleep(patience);
     child.kill().expect("it runs until it is killed");
+    lines.for_each(&mut note);
     let status = child.wait().expect("it was started");
     assert!(!status.success(), "the writer ended by itself");
-    reader.join().expect("it only reads")
+    (acknowledged, goes_back)
 }
 
 fn kills(engine: &str, default: u64) {
@@ -52,8 +58,9 @@ fn kills(engine: &str, default: u64) {
     let (mut least, mut killed_while_opening, mut last) = (0, 0, String::new());
     for kill in 0..count {
         // Some before the store is open, most while it writes.
-        let patience = Duration::from_millis(rng.random_range(2..if kill.is_multiple_of(4) { 60 } else { 500 }));
-        let (acknowledged, goes_back) = write_and_kill(&dir, seed, engine, patience);
+        let lines_min = if kill.is_multiple_of(4) { 0 } else { rng.random_range(1..30) };
+        let patience = Duration::from_micros(rng.random_range(0..30_000));
+        let (acknowledged, goes_back) = write_and_kill(&dir, seed, engine, lines_min, patience);
         killed_while_opening += u64::from(acknowledged.is_none() && goes_back.is_none());
         least = acknowledged.unwrap_or(least);
         least = goes_back.unwrap_or(least);

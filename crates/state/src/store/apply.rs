@@ -74,17 +74,8 @@ impl<'a> Application<'a> {
             self.add(layer)?;
         }
         let Some(last) = layers.last() else { return Ok(()) };
-        for (hash, account) in &self.pending.accounts {
-            put_account_row(&mut self.writes, hash, account.as_ref());
-        }
-        for (account, slots) in &self.pending.slots {
-            for (slot, value) in slots {
-                put_slot_row(&mut self.writes, account, slot, *value);
-            }
-        }
+        self.put_pending();
         put_head(&mut self.writes, &last.head);
-        // In the order of the keys, which engines like; stable, so that the last of several writes to a key stays the last.
-        self.writes.sort_by(|a, b| (a.table, &a.key).cmp(&(b.table, &b.key)));
         self.cache.move_epoch();
         self.tables.0.write(self.writes)?;
         self.cache.move_epoch();
@@ -95,6 +86,25 @@ impl<'a> Application<'a> {
             update_cache(self.cache, &layer.block.diff, &self.wiped);
         }
         Ok(())
+    }
+
+    /// Puts the state that the batch leads to, in the order of the keys, which engines like.
+    fn put_pending(&mut self) {
+        let mut accounts: Vec<(B256, Option<Account>)> = self.pending.accounts.drain().collect();
+        accounts.sort_unstable_by_key(|(hash, _)| *hash);
+        let mut owners: Vec<(B256, B256Map<U256>)> = self.pending.slots.drain().collect();
+        owners.sort_unstable_by_key(|(hash, _)| *hash);
+        self.writes.reserve(accounts.len());
+        for (hash, account) in &accounts {
+            put_account_row(&mut self.writes, hash, account.as_ref());
+        }
+        for (account, slots) in owners {
+            let mut slots: Vec<(B256, U256)> = slots.into_iter().collect();
+            slots.sort_unstable_by_key(|(hash, _)| *hash);
+            for (slot, value) in slots {
+                put_slot_row(&mut self.writes, &account, &slot, value);
+            }
+        }
     }
 
     fn add(&mut self, layer: &Layer) -> Result<(), StoreError> {
