@@ -44,6 +44,7 @@ mod engine_kind;
 mod error;
 pub mod faults;
 pub mod faulty_disk;
+mod filter;
 mod fjall_tables;
 mod format;
 mod frame;

@@ -16,6 +16,8 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 pub(crate) struct Bounds {
     /// Payload bytes of layers that wait; at least one layer may.
     pub(crate) waiting_bytes: usize,
+    /// Layers that wait; at least one may.
+    pub(crate) waiting_blocks: usize,
     /// Payload bytes of one batch for the tables; at least one layer.
     pub(crate) batch_bytes: usize,
     /// Payload bytes of layers that are kept for views.
@@ -124,8 +126,9 @@ impl Core {
 
     fn has_room(&self) -> bool {
         let list = self.layers.now();
-        let waiting: usize = list.waiting().iter().map(|layer| layer.bytes).sum();
-        waiting == 0 || waiting < self.bounds.waiting_bytes
+        let waiting = list.waiting();
+        let bytes: usize = waiting.iter().map(|layer| layer.bytes).sum();
+        waiting.is_empty() || waiting.len() < self.bounds.waiting_blocks && bytes < self.bounds.waiting_bytes
     }
 
     /// Waits until layers may come. `helps`: the caller moves layers itself, as nobody else does.

@@ -1,6 +1,7 @@
 //! Blocks that are committed and not yet in the tables, or are but somebody still looks behind them.
 
 use super::block::CommittedBlock;
+use super::filter::{Filter, Hasher, Probe};
 use super::record::Head;
 use super::reverse::ReverseDiff;
 use alloy_primitives::{Address, U256};
@@ -20,12 +21,21 @@ pub(crate) struct Layer {
     pub(crate) bytes: usize,
     /// What it overwrote. Set before the tables or the cache take the block: while it is not, they have the state before.
     pub(crate) reverse: OnceLock<Arc<ReverseDiff>>,
+    /// Made when somebody first looks for a location.
+    filter: OnceLock<Filter>,
 }
 
 impl Layer {
+    pub(crate) fn new(head: Head, block: CommittedBlock, bytes: usize) -> Self {
+        Self { head, block, bytes, reverse: OnceLock::new(), filter: OnceLock::new() }
+    }
+
     /// The value that the block gave to a location, if it changed it.
-    pub(crate) fn value(&self, location: Location) -> Option<Value> {
-        match location {
+    pub(crate) fn value(&self, look: &Look<'_>) -> Option<Value> {
+        if !self.filter.get_or_init(|| look.hasher.filter(&self.block.diff)).may_have(look.probe) {
+            return None;
+        }
+        match look.location {
             Location::Account(address) => {
                 self.block.diff.accounts.get(&address).map(|change| Value::Account(change.account))
             }
@@ -42,6 +52,21 @@ impl Layer {
             return Some(U256::ZERO);
         }
         change.storage.get(slot).copied().or(is_gone.then_some(U256::ZERO))
+    }
+}
+
+/// A location that is looked for in layers.
+#[derive(Debug)]
+pub(crate) struct Look<'a> {
+    pub(crate) location: Location,
+    hasher: &'a Hasher,
+    probe: Probe,
+}
+
+impl<'a> Look<'a> {
+    /// The hasher must be the same for all looks at a layer.
+    pub(crate) fn new(location: Location, hasher: &'a Hasher) -> Self {
+        Self { location, hasher, probe: hasher.probe(location) }
     }
 }
 
@@ -92,11 +117,13 @@ pub(crate) struct Layers {
     list: RwLock<Arc<LayerList>>,
     /// Views by the record that they stand at. Locked before `list`.
     pins: Mutex<BTreeMap<u64, usize>>,
+    /// Of the filters of all layers.
+    pub(crate) hasher: Hasher,
 }
 
 impl Layers {
     pub(crate) fn new(list: LayerList) -> Self {
-        Self { list: RwLock::new(Arc::new(list)), pins: Mutex::default() }
+        Self { list: RwLock::new(Arc::new(list)), pins: Mutex::default(), hasher: Hasher::default() }
     }
 
     /// The list now.

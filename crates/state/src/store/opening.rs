@@ -12,7 +12,7 @@ use super::rollback;
 use super::tables::{Tables, put_head};
 use alloy_primitives::B256;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// What opening a store found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,7 +108,7 @@ impl<'a> Replay<'a> {
         }
         let block = CommittedBlock::decode(payload).ok_or_else(|| chain(&head, "encoding of the payload"))?;
         let block = block.with_head(&head);
-        self.waiting.push(Arc::new(Layer { head, block, bytes: payload.len(), reverse: OnceLock::new() }));
+        self.waiting.push(Arc::new(Layer::new(head, block, payload.len())));
         self.waiting_bytes += payload.len();
         self.opened.rolled_forward += 1;
         if self.waiting_bytes >= self.batch_bytes { self.apply_waiting() } else { Ok(()) }

@@ -20,6 +20,8 @@ pub struct Options {
     pub engine_cache_bytes: usize,
     /// Blocks that wait for the tables, in bytes of the log; beyond, commits wait.
     pub waiting_bytes: usize,
+    /// Blocks that wait for the tables; beyond, commits wait. Reads look at each of them.
+    pub waiting_blocks: usize,
     /// Blocks that go into the tables in one batch, in bytes of the log.
     pub batch_bytes: usize,
     /// Blocks that are kept for views of older ones, in bytes of the log; beyond, the oldest views expire.
@@ -44,6 +46,7 @@ impl Options {
             cache_bytes: 256 << 20,
             engine_cache_bytes: 256 << 20,
             waiting_bytes: 64 << 20,
+            waiting_blocks: 128,
             batch_bytes: 16 << 20,
             kept_bytes: 256 << 20,
             reader_threads: 8,

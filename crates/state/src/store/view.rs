@@ -16,7 +16,7 @@ use super::core::Core;
 use super::desk::Desk;
 use super::engine::Table;
 use super::error::{Corruption, StoreError};
-use super::layer::{Layer, LayerList, Pin};
+use super::layer::{Layer, LayerList, Look, Pin};
 use super::past::PastDiffs;
 use super::readers::Readers;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
@@ -47,16 +47,16 @@ pub(crate) struct Moment {
 }
 
 /// A location with its hashes, computed when first needed.
-struct Key {
-    location: Location,
+struct Key<'a> {
+    look: Look<'a>,
     hashes: Option<(B256, B256)>,
 }
 
-impl Key {
+impl Key<'_> {
     /// keccak of the address, and of the slot (zero for accounts). `None` for what has no hashed key.
     fn hashes(&mut self) -> Option<(B256, B256)> {
         if self.hashes.is_none() {
-            self.hashes = match self.location {
+            self.hashes = match self.look.location {
                 Location::Account(address) => Some((keccak256(address), B256::ZERO)),
                 Location::Slot(address, slot) => Some(slot_hashes(address, slot)),
                 Location::Code(_) | Location::BlockHash(_) => None,
@@ -71,6 +71,10 @@ impl Moment {
         Self { core, pin, height, hash, past }
     }
 
+    fn key(&self, location: Location) -> Key<'_> {
+        Key { look: Look::new(location, &self.core.layers.hasher), hashes: None }
+    }
+
     /// The value of a location without asking the tables, if that is possible.
     fn near(&self, location: Location) -> Result<Option<Value>, StoreError> {
         match location {
@@ -78,12 +82,12 @@ impl Moment {
             Location::BlockHash(number) => return self.block_hash(number).map(Some),
             _ => {}
         }
-        let mut key = Key { location, hashes: None };
+        let mut key = self.key(location);
         let before = self.list()?;
         if let Some(value) = self.in_past(&mut key)? {
             return Ok(Some(value));
         }
-        if let Some(value) = self.in_layers(location, &before) {
+        if let Some(value) = self.in_layers(&key, &before) {
             return Ok(Some(value));
         }
         match self.core.cache.get(location) {
@@ -97,9 +101,9 @@ impl Moment {
         if let Some(value) = self.near(location)? {
             return Ok(value);
         }
-        let mut key = Key { location, hashes: None };
+        let mut key = self.key(location);
         let before = self.list()?;
-        if let Some(value) = self.in_layers(location, &before) {
+        if let Some(value) = self.in_layers(&key, &before) {
             return Ok(value);
         }
         let epoch = self.core.cache.epoch();
@@ -108,9 +112,9 @@ impl Moment {
         self.as_of_pin(&mut key, base)
     }
 
-    fn in_tables(&self, key: &mut Key) -> Result<Value, StoreError> {
+    fn in_tables(&self, key: &mut Key<'_>) -> Result<Value, StoreError> {
         let tables = &self.core.tables;
-        match (key.location, key.hashes()) {
+        match (key.look.location, key.hashes()) {
             (Location::Account(_), Some((account, _))) => Ok(Value::Account(tables.account(&account)?)),
             (Location::Slot(..), Some((account, slot))) => Ok(Value::Slot(tables.slot(&account, &slot)?)),
             (Location::Code(hash), _) => {
@@ -123,9 +127,9 @@ impl Moment {
     }
 
     /// What lies between the view's block and its pin.
-    fn in_past(&self, key: &mut Key) -> Result<Option<Value>, StoreError> {
+    fn in_past(&self, key: &mut Key<'_>) -> Result<Option<Value>, StoreError> {
         let Some(past) = &self.past else { return Ok(None) };
-        match (key.location, key.hashes()) {
+        match (key.look.location, key.hashes()) {
             (Location::Account(_), Some((account, _))) => {
                 Ok(past.account(&self.core.tables, &account)?.map(Value::Account))
             }
@@ -136,15 +140,15 @@ impl Moment {
         }
     }
 
-    fn in_layers(&self, location: Location, list: &LayerList) -> Option<Value> {
-        list.up_to(self.pin.head.seq).iter().rev().find_map(|layer| layer.value(location))
+    fn in_layers(&self, key: &Key<'_>, list: &LayerList) -> Option<Value> {
+        list.up_to(self.pin.head.seq).iter().rev().find_map(|layer| layer.value(&key.look))
     }
 
     /// Step 2 above: a base value that was read, or what a later layer overwrote there.
-    fn as_of_pin(&self, key: &mut Key, base: Value) -> Result<Value, StoreError> {
+    fn as_of_pin(&self, key: &mut Key<'_>, base: Value) -> Result<Value, StoreError> {
         let after = self.list()?;
         for layer in after.after(self.pin.head.seq) {
-            if layer.value(key.location).is_none() {
+            if layer.value(&key.look).is_none() {
                 continue;
             }
             match overwritten(layer, key) {
@@ -215,11 +219,11 @@ impl Moment {
 }
 
 /// What a layer overwrote at a location that it changed; `None` while its reverse diff is not there.
-fn overwritten(layer: &Layer, key: &mut Key) -> Option<Value> {
+fn overwritten(layer: &Layer, key: &mut Key<'_>) -> Option<Value> {
     let reverse = layer.reverse.get()?;
     let (account, slot) = key.hashes()?;
     let before = reverse.account(&account);
-    Some(match key.location {
+    Some(match key.look.location {
         Location::Account(_) => Value::Account(before.and_then(|before| before.account)),
         // A slot of a wiped account that is not listed was zero.
         _ => Value::Slot(before.and_then(|before| before.slot(&slot)).unwrap_or_default()),

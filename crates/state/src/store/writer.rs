@@ -19,7 +19,7 @@ use super::rollback;
 use super::tables::{self, Tables, put_head};
 use motet_types::BlockHashes;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 /// A store, open in this process alone.
@@ -99,6 +99,7 @@ impl Store {
         let list = LayerList { base: head, layers: Vec::new(), applied: head.seq, head, ancestors };
         let bounds = Bounds {
             waiting_bytes: options.waiting_bytes,
+            waiting_blocks: options.waiting_blocks,
             batch_bytes: options.batch_bytes,
             kept_bytes: options.kept_bytes,
         };
@@ -168,10 +169,10 @@ impl Store {
         // Segments that are not needed are removed first: a full disk may thereby have room. If it fails, they wait.
         let _ = writer.log.retire(self.core.flushed());
         writer.log.append(&records)?;
-        let layers = blocks.into_iter().zip(&records).map(|(block, record)| {
-            let (head, bytes) = (record.head, record.payload.len());
-            Arc::new(Layer { head, block, bytes, reverse: OnceLock::new() })
-        });
+        let layers = blocks
+            .into_iter()
+            .zip(&records)
+            .map(|(block, record)| Arc::new(Layer::new(record.head, block, record.payload.len())));
         self.core.layers.change(|list| {
             list.layers.extend(layers);
             list.head = head;
