@@ -4,6 +4,7 @@ use super::record::Head;
 use super::wire::{Wire, put_account, put_bytes, put_len, put_u256};
 use alloy_primitives::{Address, B256, Bytes};
 use motet_types::{AccountDiff, StateDiff};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Bits of an account's flags in a payload.
@@ -144,12 +145,79 @@ fn take_diff(wire: &mut Wire<'_>) -> Option<StateDiff> {
         let account = if flags & EXISTS != 0 { Some(wire.account()?) } else { None };
         let mut change = AccountDiff { account, wiped: flags & WIPED != 0, ..AccountDiff::default() };
         for _ in 0..wire.count(2)? {
-            change.storage.insert(wire.u256()?, wire.u256()?);
+            let slot = wire.u256()?;
+            append(&mut change.storage, slot, wire.u256()?)?;
         }
-        diff.accounts.insert(address, change);
+        append(&mut diff.accounts, address, change)?;
     }
     for _ in 0..wire.count(33)? {
-        diff.codes.insert(wire.b256()?, wire.owned_bytes()?);
+        let hash = wire.b256()?;
+        append(&mut diff.codes, hash, wire.owned_bytes()?)?;
     }
     Some(diff)
+}
+
+/// Takes an entry that must come behind all others.
+fn append<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: V) -> Option<()> {
+    if map.last_key_value().is_some_and(|(last, _)| *last >= key) {
+        return None;
+    }
+    map.insert(key, value);
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::U256;
+    use motet_types::Account;
+    use proptest::prelude::*;
+
+    fn a_block() -> impl Strategy<Value = CommittedBlock> {
+        let change =
+            (any::<Option<(u64, u128, bool)>>(), any::<bool>(), prop::collection::btree_map(0u64.., 0u64.., 0..4));
+        let accounts = prop::collection::btree_map(any::<[u8; 20]>(), change, 0..6);
+        let parts = prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 6);
+        (accounts, parts).prop_map(|(accounts, parts)| {
+            let mut block = CommittedBlock::default();
+            let mut diff = StateDiff::default();
+            for (address, (account, wiped, storage)) in accounts {
+                let account = account.map(|(nonce, balance, has_code)| Account {
+                    nonce,
+                    balance: U256::from(balance),
+                    code_hash: if has_code { B256::repeat_byte(3) } else { Account::default().code_hash },
+                });
+                let storage = storage.into_iter().map(|(slot, value)| (U256::from(slot), U256::from(value))).collect();
+                diff.accounts.insert(address.into(), AccountDiff { account, wiped, storage });
+            }
+            diff.codes.insert(B256::repeat_byte(3), parts[4].clone().into());
+            block.diff = Arc::new(diff);
+            let mut bytes = parts.into_iter().map(Bytes::from);
+            for part in [&mut block.header, &mut block.body, &mut block.receipts, &mut block.record] {
+                *part = bytes.next().unwrap_or_default();
+            }
+            block.transactions = vec![B256::repeat_byte(7), B256::ZERO];
+            block.log_addresses = vec![Address::repeat_byte(9)];
+            block
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_decoded_block_is_the_encoded_one(block in a_block()) {
+            prop_assert_eq!(CommittedBlock::decode(&block.encode()), Some(block));
+        }
+
+        #[test]
+        fn changed_bytes_decode_to_another_block_or_to_none(block in a_block(), at: prop::sample::Index, to: u8) {
+            let mut bytes = block.encode();
+            let at = at.index(bytes.len());
+            prop_assume!(bytes[at] != to);
+            bytes[at] = to;
+            if let Some(other) = CommittedBlock::decode(&bytes) {
+                prop_assert_ne!(&other, &block);
+                prop_assert_eq!(other.encode(), bytes);
+            }
+        }
+    }
 }

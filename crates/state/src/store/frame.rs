@@ -177,3 +177,48 @@ fn le64(bytes: &[u8], at: usize) -> u64 {
     word.copy_from_slice(&bytes[at..at + 8]);
     u64::from_le_bytes(word)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_frame_counts_in_its_place_only(payload in prop::collection::vec(any::<u8>(), 0..200), base in 0u64..1000, salt: u64) {
+            let record = Record { kind: Kind::Block, head: Head { seq: 3, height: 2, ..Head::default() }, payload };
+            let mut segment = vec![0; base as usize];
+            let mut bytes = Vec::new();
+            put_record(&mut bytes, base, salt, 7, &record);
+            segment.extend_from_slice(&bytes);
+            let frame = frame_at(&segment, salt, base as usize).unwrap();
+            prop_assert_eq!((frame.synced, frame.end, frame.record), (7, segment.len(), Some(record)));
+            prop_assert!(frame_at(&segment, salt ^ 1, base as usize).is_err());
+            segment.insert(0, 0);
+            prop_assert!(frame_at(&segment, salt, base as usize + 1).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_no_frame(bytes in prop::collection::vec(any::<u8>(), 0..200), offset in 0usize..300) {
+            prop_assert!(frame_at(&bytes, 1, offset).is_err());
+            prop_assert!(SegmentHeader::decode(&bytes).is_err());
+            prop_assert!(!was_synced(&bytes, 1, offset));
+        }
+    }
+
+    #[test]
+    fn what_was_synced_is_told_by_what_was_written_after() {
+        let record = Record { kind: Kind::Block, head: Head::default(), payload: vec![5; 40] };
+        // Two frames of one group: neither says anything of the other.
+        let mut segment = Vec::new();
+        put_record(&mut segment, 0, 9, 0, &record);
+        let first_end = segment.len();
+        put_record(&mut segment, 0, 9, 0, &record);
+        assert!(!was_synced(&segment, 9, 0));
+        // A seal behind them says that both had been on disk.
+        let end = segment.len() as u64;
+        segment.extend(seal(end, 9, 1));
+        assert!(was_synced(&segment, 9, 0));
+        assert!(was_synced(&segment, 9, first_end));
+    }
+}

@@ -64,8 +64,9 @@ impl ReverseDiff {
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut wire = Wire::new(bytes);
-        let accounts = (0..wire.count(34)?).map(|_| take_account(&mut wire)).collect::<Option<_>>()?;
-        wire.is_empty().then_some(Self { accounts })
+        let accounts: Vec<_> = (0..wire.count(34)?).map(|_| take_account(&mut wire)).collect::<Option<_>>()?;
+        let is_sorted = accounts.is_sorted_by(|a, b| a.hash < b.hash);
+        (wire.is_empty() && is_sorted).then_some(Self { accounts })
     }
 }
 
@@ -84,6 +85,42 @@ fn take_account(wire: &mut Wire<'_>) -> Option<ReverseAccount> {
         1 => Some(wire.account()?),
         _ => return None,
     };
-    let slots = (0..wire.count(33)?).map(|_| Some((wire.b256()?, wire.u256()?))).collect::<Option<_>>()?;
-    Some(ReverseAccount { hash, account, slots })
+    let slots: Vec<_> = (0..wire.count(33)?).map(|_| Some((wire.b256()?, wire.u256()?))).collect::<Option<_>>()?;
+    slots.is_sorted_by(|a, b| a.0 < b.0).then_some(ReverseAccount { hash, account, slots })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_decoded_diff_is_the_encoded_one(
+            keys in prop::collection::btree_map(any::<[u8; 32]>(), prop::collection::btree_map(any::<[u8; 32]>(), any::<u64>(), 0..4), 0..6),
+            exists: bool,
+        ) {
+            let accounts = keys.into_iter().map(|(hash, slots)| ReverseAccount {
+                hash: hash.into(),
+                account: exists.then(Account::default),
+                slots: slots.into_iter().map(|(slot, value)| (slot.into(), U256::from(value))).collect(),
+            });
+            let diff = ReverseDiff::new(accounts.rev().collect());
+            let bytes = diff.encode();
+            for before in diff.accounts() {
+                prop_assert_eq!(diff.account(&before.hash), Some(before));
+                for (slot, value) in &before.slots {
+                    prop_assert_eq!(before.slot(slot), Some(*value));
+                }
+            }
+            prop_assert_eq!(ReverseDiff::decode(&bytes), Some(diff));
+        }
+
+        #[test]
+        fn any_bytes_decode_to_what_encodes_to_them_or_to_none(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
+            if let Some(diff) = ReverseDiff::decode(&bytes) {
+                prop_assert_eq!(diff.encode(), bytes);
+            }
+        }
+    }
 }
