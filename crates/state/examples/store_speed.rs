@@ -9,7 +9,7 @@
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use motet_state::store::{CommittedBlock, EngineKind, Identity, Options, Store};
-use motet_types::{Account, AccountDiff, Location, StateDiff, Value};
+use motet_types::{Account, AccountDiff, Location, Read, StateDiff, StateView, Value};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::error::Error;
@@ -211,7 +211,42 @@ fn read(
         state.value(Location::Account(address(accounts + rng.random_range(0..accounts))))?;
     }
     writeln!(out, "  accounts that do not exist: {:.2} us each", start.elapsed().as_secs_f64() * 1e6 / absent as f64)?;
-    let size = std::fs::read_dir(dir.join("tables"))?.count();
-    writeln!(out, "  {size} entries in the tables' directory")?;
+    drop(state);
+    drop(store);
+    cold(out, dir, engine, accounts)
+}
+
+/// Reads after the system forgot the files, one after the other and many at once. Needs the right to have it forget.
+fn cold(out: &mut impl Write, dir: &Path, engine: EngineKind, accounts: u64) -> Result<(), Box<dyn Error>> {
+    for at_once in [1, 64] {
+        if std::env::var_os("MOTET_DROP_CACHES").is_none() || std::fs::write("/proc/sys/vm/drop_caches", "1").is_err() {
+            writeln!(out, "  cold reads: not measured (MOTET_DROP_CACHES=1 and root)")?;
+            return Ok(());
+        }
+        let mut small = options(engine);
+        // Less than the files are.
+        (small.engine_cache_bytes, small.cache_bytes) = (4 << 20, 4 << 20);
+        let (store, _) = Store::open(dir, small)?;
+        let state = store.state();
+        let mut rng = SmallRng::seed_from_u64(3);
+        let rounds = 4000 / at_once;
+        let start = Instant::now();
+        for _ in 0..rounds {
+            let locations: Vec<Location> =
+                (0..at_once).map(|_| Location::Account(address(rng.random_range(0..accounts)))).collect();
+            if at_once > 1 {
+                state.prefetch(&locations);
+            }
+            for location in locations {
+                while let Read::Pending(ticket) = state.read(location)? {
+                    while !state.is_ready(ticket) {
+                        std::thread::yield_now();
+                    }
+                }
+            }
+        }
+        let each = start.elapsed().as_secs_f64() * 1e6 / (rounds * at_once) as f64;
+        writeln!(out, "  cold reads, {at_once} at once over 8 threads: {each:.1} us each")?;
+    }
     Ok(())
 }

@@ -51,6 +51,7 @@ mod frame;
 mod guarded;
 mod history;
 mod layer;
+mod leaves;
 mod lock;
 pub mod log;
 mod model_tables;

@@ -3,12 +3,14 @@
 
 mod store_chain;
 
+use alloy_primitives::{B256, keccak256};
 use motet_state::store::disk::{Disk, RealDisk};
 use motet_state::store::faults::Faults;
 use motet_state::store::faulty_disk::FaultyDisk;
 use motet_state::store::{Engine, FjallTables, ModelTables, Options, RedbTables, Store, StoreError};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use store_chain::{Link, assert_state, assert_store, chain, next, options, seeds};
@@ -88,6 +90,16 @@ fn random_history(seed: u64, disk: &dyn Fn() -> Arc<dyn Disk>, dir: &Path, engin
     }
     store.flush().unwrap();
     store.verify().unwrap();
+    // The leaves of the trie.
+    let model = &links.last().unwrap().model;
+    let accounts: BTreeMap<_, _> = model.accounts.iter().map(|(address, entry)| (keccak256(address), entry)).collect();
+    let found: Vec<_> = store.accounts_from(B256::ZERO).map(Result::unwrap).collect();
+    assert_eq!(found, accounts.iter().map(|(hash, entry)| (*hash, entry.0)).collect::<Vec<_>>());
+    for (hash, (_, storage)) in accounts {
+        let slots = storage.iter().map(|(slot, value)| (keccak256(slot.to_be_bytes::<32>()), *value));
+        let found: Vec<_> = store.slots_of(hash).map(Result::unwrap).collect();
+        assert_eq!(found, slots.collect::<BTreeMap<_, _>>().into_iter().collect::<Vec<_>>());
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::record::{Head, Kind, Record};
 use super::rollback;
 use super::tables::{Tables, put_head};
 use alloy_primitives::B256;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,6 +34,26 @@ pub struct Opened {
     pub cut: Option<(PathBuf, u64, u64)>,
     /// Log segments that were removed, all their records being in the tables.
     pub segments_removed: usize,
+}
+
+impl fmt::Display for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.head, self.is_new) {
+            (_, true) => write!(f, "made a new store")?,
+            (None, _) => write!(f, "empty")?,
+            (Some(head), _) => write!(f, "at block {} ({}), root {}", head.height, head.hash, head.root)?,
+        }
+        if self.rolled_forward > 0 {
+            write!(f, "; {} blocks went from the log into the tables", self.rolled_forward)?;
+        }
+        if self.rolled_back > 0 {
+            write!(f, "; {} rollbacks were finished", self.rolled_back)?;
+        }
+        if let Some((file, offset, bytes)) = &self.cut {
+            write!(f, "; {bytes} torn bytes were cut off {} at {offset}", file.display())?;
+        }
+        Ok(())
+    }
 }
 
 /// Brings the tables to where the log ends.
