@@ -122,3 +122,29 @@ fn reads_of_a_view_outlive_the_store() {
     drop(store);
     assert_state(&view, &links[20]);
 }
+
+#[test]
+fn a_history_that_is_made_shorter_has_no_holes() {
+    let of_tables = Arc::new(Faults::new(2));
+    let (disk, engine) = (FaultyDisk::new(Arc::new(Faults::new(1))), ModelTables::new(of_tables));
+    let open = |history_blocks| {
+        let options = Options { history_blocks, ..options() };
+        Store::open_on(Path::new("/db"), options, Arc::new(disk.clone()), Arc::new(engine.clone())).unwrap().0
+    };
+    let links = chain(6, 60);
+    let store = open(30);
+    store.commit_many(links[..50].iter().map(|link| link.block.clone()).collect()).unwrap();
+    store.flush().unwrap();
+    assert_eq!(store.oldest_state().unwrap(), Some(19));
+    drop(store);
+    for (history_blocks, blocks, oldest) in [(8, 50..51, 42), (20, 51..60, 42)] {
+        let store = open(history_blocks);
+        for link in &links[blocks.clone()] {
+            store.commit(link.block.clone()).unwrap();
+        }
+        store.flush().unwrap();
+        assert_eq!(store.oldest_state().unwrap(), Some(oldest));
+        assert_store(&store, &links[..blocks.end], blocks.end - oldest as usize);
+        assert!(store.state_at(oldest - 1).is_err());
+    }
+}

@@ -162,8 +162,12 @@ pub(crate) fn frame_at(segment: &[u8], salt: u64, offset: usize) -> Result<Frame
 pub(crate) fn was_synced(segment: &[u8], salt: u64, offset: usize) -> bool {
     let after = segment.get(offset + 1..).unwrap_or_default();
     let starts = after.windows(FRAME_MAGIC.len()).enumerate().filter(|(_, window)| window == FRAME_MAGIC);
-    let mut frames = starts.filter_map(|(at, _)| frame_at(segment, salt, offset + 1 + at).ok());
-    frames.any(|frame| frame.synced > offset as u64)
+    let mut starts = starts.map(|(at, _)| offset + 1 + at);
+    starts.any(|at| {
+        // Looked at before the checksum: bytes of a payload that look like frames must not cost a checksum each.
+        let claim = segment.get(at + PREFIX_BYTES + 1..at + PREFIX_BYTES + 9).map(|bytes| le64(bytes, 0));
+        claim.is_some_and(|synced| synced > offset as u64 && synced <= at as u64) && frame_at(segment, salt, at).is_ok()
+    })
 }
 
 fn le32(bytes: &[u8], at: usize) -> u32 {

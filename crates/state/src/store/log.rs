@@ -154,7 +154,7 @@ impl Log {
                     break;
                 }
             };
-            certain = certain.max(frame.synced as usize);
+            certain = certain.max(frame.synced as usize).min(offset);
             if let Some(record) = frame.record {
                 records_end = frame.end;
                 if record.head.seq != self.next_seq {

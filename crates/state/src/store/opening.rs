@@ -3,7 +3,9 @@
 use super::apply::{Application, Past};
 use super::block::CommittedBlock;
 use super::cache::Cache;
+use super::cell;
 use super::disk::Disk;
+use super::engine::Table;
 use super::error::{Corruption, StoreError};
 use super::layer::Layer;
 use super::log::Log;
@@ -88,7 +90,7 @@ impl<'a> Replay<'a> {
         let genesis = self.genesis;
         let (mut log, found) = Log::open(disk, dir, genesis, segment_bytes, |record| self.take(record))?;
         // The tables take what the log has, and the last segment is never removed.
-        let last = log.next_seq() - 1;
+        let last = log.next_seq().saturating_sub(1);
         if last < self.applied {
             return Err(Corruption::LogLost { applied: self.applied, last: found.last_seq }.into());
         }
@@ -96,6 +98,7 @@ impl<'a> Replay<'a> {
             return Err(Corruption::Gap { applied: self.applied, first: log.next_seq() }.into());
         }
         self.apply_waiting()?;
+        self.prune()?;
         self.tables.0.flush()?;
         self.opened.segments_removed = log.retire(self.head.seq)?;
         self.opened.records = found.records;
@@ -144,6 +147,24 @@ impl<'a> Replay<'a> {
         put_head(&mut writes, &head);
         self.tables.0.write(writes)?;
         self.opened.rolled_back += 1;
+        Ok(())
+    }
+
+    /// Removes reverse diffs that are older than the history is to be: it may have been longer when the store was last open.
+    fn prune(&self) -> Result<(), StoreError> {
+        let Some(newest_old) = self.head.height.checked_sub(self.past.blocks) else { return Ok(()) };
+        let mut writes = Vec::new();
+        for row in self.tables.rows_from(Table::History, vec![0; 8]) {
+            let (key, _) = row?;
+            if key[..] > newest_old.to_be_bytes()[..] {
+                break;
+            }
+            writes.push(cell::write(Table::History, key, None));
+        }
+        if !writes.is_empty() {
+            put_head(&mut writes, &self.head);
+            self.tables.0.write(writes)?;
+        }
         Ok(())
     }
 
