@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+/// Kills after which a new store is begun: to check one takes the longer the higher its chain is.
+const KILLS_OF_A_STORE: u64 = 40;
+
 /// The program `kill_me`, which cargo builds along with the tests.
 fn program() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
@@ -54,9 +57,12 @@ fn kills(engine: &str, default: u64) {
     let seed = 7;
     let mut rng = StdRng::seed_from_u64(seed);
     let dir = std::env::temp_dir().join(format!("motet-kills-{engine}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&dir);
     let (mut least, mut killed_while_opening, mut last) = (0, 0, String::new());
     for kill in 0..count {
+        if kill.is_multiple_of(KILLS_OF_A_STORE) {
+            let _ = std::fs::remove_dir_all(&dir);
+            least = 0;
+        }
         // Some before the store is open, most while it writes.
         let lines_min = if kill.is_multiple_of(4) { 0 } else { rng.random_range(1..30) };
         let patience = Duration::from_micros(rng.random_range(0..30_000));
