@@ -1,0 +1,57 @@
+//! How a store is opened.
+
+use super::engine_kind::EngineKind;
+use super::format::Identity;
+
+/// What a store is for, and its bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// What the store is for.
+    pub identity: Identity,
+    /// The engine.
+    pub engine: EngineKind,
+    /// Blocks whose changes can be undone and whose state can be read; at least 1.
+    pub history_blocks: u64,
+    /// Length at which a log segment is full.
+    pub segment_bytes: u64,
+    /// Values kept in front of the tables, in bytes.
+    pub cache_bytes: usize,
+    /// Blocks of files that the engine keeps, in bytes.
+    pub engine_cache_bytes: usize,
+    /// Blocks that wait for the tables, in bytes of the log; beyond, commits wait.
+    pub waiting_bytes: usize,
+    /// Blocks that wait for the tables; beyond, commits wait. Reads look at each of them.
+    pub waiting_blocks: usize,
+    /// Blocks that go into the tables in one batch, in bytes of the log.
+    pub batch_bytes: usize,
+    /// Blocks that are kept for views of older ones, in bytes of the log; beyond, the oldest views expire.
+    pub kept_bytes: usize,
+    /// Threads that read for views; with none, reads wait on the thread that asks.
+    pub reader_threads: usize,
+    /// Reads that wait for those threads.
+    pub reads_queued_max: usize,
+    /// Whether a thread moves blocks into the tables. Without it [`Store::step`](super::Store::step) does, and commits when
+    /// there is no room.
+    pub has_table_thread: bool,
+}
+
+impl Options {
+    /// The usual bounds.
+    pub fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            engine: EngineKind::default(),
+            history_blocks: 128,
+            segment_bytes: 64 << 20,
+            cache_bytes: 256 << 20,
+            engine_cache_bytes: 256 << 20,
+            waiting_bytes: 64 << 20,
+            waiting_blocks: 128,
+            batch_bytes: 4 << 20,
+            kept_bytes: 256 << 20,
+            reader_threads: 8,
+            reads_queued_max: 4096,
+            has_table_thread: true,
+        }
+    }
+}
