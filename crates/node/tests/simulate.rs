@@ -61,8 +61,6 @@ fn simulate_says_how_blocks_scale_and_what_limits_them() {
             let waited: f64 = result["waited_for"].as_object().expect("kinds").values().map(number).sum();
             assert!((waited - us).abs() < 1.0, "{result}");
         }
-        // Sixteen workers share what one would do alone.
-        assert!(number(&results[3]["us"]) < number(&results[0]["us"]), "{block}");
         assert!(block["costs"].as_array().is_some_and(|costs| costs.len() == 2), "{block}");
     }
     let summaries = report["summaries"].as_array().expect("summaries");
