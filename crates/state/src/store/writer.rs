@@ -143,18 +143,18 @@ impl Store {
         self.commit_many(vec![block])
     }
 
-    /// Commits blocks that follow each other, with one sync. All of them count or none.
+    /// Commits blocks that follow each other, with one sync. All of them count or none. Of no block at all, the answer is
+    /// where the store stands.
     ///
     /// # Errors
     /// As [`Store::commit`].
-    ///
-    /// # Panics
-    /// When there is no block.
     pub fn commit_many(&self, blocks: Vec<CommittedBlock>) -> Result<Head, StoreError> {
-        assert!(!blocks.is_empty(), "there is a block to commit");
         let mut writer = locked(&self.writer);
         writer.check()?;
         let mut head = self.core.layers.now().head;
+        if blocks.is_empty() {
+            return Ok(head);
+        }
         let mut records = Vec::with_capacity(blocks.len());
         for block in &blocks {
             if not_next(&head, block.height, block.hash, block.parent, self.options.identity.genesis).is_some() {
