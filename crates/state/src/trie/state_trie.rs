@@ -4,10 +4,9 @@ use super::account::{AccountNode, Storage, TrieAccount};
 use super::change::{AccountChange, HashedDiff, SlotChange};
 use super::crew::Crew;
 use super::edit::{NewLeaf, Tree};
-use super::error::{NodeFault, TrieError, TrieId};
+use super::error::{TrieError, TrieId};
 use super::node::{Child, Standing};
 use super::node_store::{NodeBatch, NodeStore, WitnessNodes};
-use super::path::{KEY_NIBBLES, NodePath};
 use super::split::{SplitTrie, Then, apply_leaves};
 use super::subtrie::{SUBTRIE_DEPTH, Subtrie};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -33,8 +32,8 @@ pub struct StateTrie {
     pub(super) crew: Crew,
     /// Bytes of nodes that [`StateTrie::trim`] leaves.
     cache_bytes: usize,
-    large_storage_changes: usize,
-    broken: bool,
+    pub(super) large_storage_changes: usize,
+    pub(super) broken: bool,
 }
 
 impl StateTrie {
@@ -74,7 +73,7 @@ impl StateTrie {
         Self::over(SplitTrie::open(TrieId::Accounts, root, store), cache_bytes, crew)
     }
 
-    fn over(accounts: SplitTrie, cache_bytes: usize, crew: Crew) -> Self {
+    pub(super) fn over(accounts: SplitTrie, cache_bytes: usize, crew: Crew) -> Self {
         Self { accounts, crew, cache_bytes, large_storage_changes: LARGE_STORAGE_CHANGES, broken: false }
     }
 
@@ -210,24 +209,10 @@ impl StateTrie {
             return Err(TrieError::Broken);
         }
         let store = self.accounts.store.clone();
-        let trie = TrieId::Storage(*account);
-        let Some((subtrie, leaf)) = self.accounts.find(account)? else { return Ok(U256::ZERO) };
-        let found = match subtrie.heap.account(leaf).storage {
-            Storage::Empty => None,
-            Storage::Small(child) => {
-                let mut root = Some(child);
-                let (mut tree, _) = subtrie.tree(trie, store.as_deref());
-                let found = tree.find(&mut root, 0, key)?;
-                subtrie.heap.set_account_storage(leaf, root.unwrap_or(child));
-                found.map(|leaf| slot_value(subtrie.heap.leaf_value(leaf)))
-            }
-            Storage::Large(child) => match subtrie.large_mut(child.node) {
-                Some(large) => large.find(key)?.map(|(subtrie, leaf)| slot_value(subtrie.heap.leaf_value(leaf))),
-                None => None,
-            },
-        };
-        let malformed = || TrieError::malformed(trie, NodePath::of_key(key, KEY_NIBBLES), NodeFault::Value);
-        found.map_or(Ok(U256::ZERO), |value| value.ok_or_else(malformed))
+        match self.accounts.find(account)? {
+            Some((subtrie, leaf)) => subtrie.slot(account, leaf, key, store.as_deref()),
+            None => Ok(U256::ZERO),
+        }
     }
 
     /// The changes of nodes since the last time, to be written to the store; the root is computed first. Empty for a
@@ -272,11 +257,6 @@ impl StateTrie {
         self.broken = done.is_err();
         done
     }
-}
-
-/// A slot's value from the value of its leaf; `None` where that is no number but zero.
-fn slot_value(rlp: &[u8]) -> Option<U256> {
-    alloy_rlp::decode_exact(rlp).ok().filter(|value: &U256| !value.is_zero())
 }
 
 /// Changes accounts of one subtrie.
@@ -341,6 +321,9 @@ impl AccountEditor<'_> {
         };
         if slots.len() >= self.large_storage_changes {
             let mut large = SplitTrie::new(trie, self.store.clone());
+            if subtrie.journal.is_none() {
+                large = large.without_journal();
+            }
             if let Some(root) = root {
                 large.promote(subtrie, root)?;
             }
