@@ -52,6 +52,7 @@ pub use crew::Crew;
 pub use error::{NodeFault, NodePlace, NodeStoreError, TrieError, TrieId};
 pub use hash::Keccak;
 pub use hashed_trie::{HashedTrie, LeafUpdate};
+pub(crate) use leaves::StoredLeaves;
 pub use node_store::{MemoryNodeStore, NodeBatch, NodeStore, WitnessNodes};
 pub use path::NodePath;
 pub use proof::{AccountProof, ProofError, StorageProof, verify_proof};

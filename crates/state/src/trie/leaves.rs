@@ -1,15 +1,70 @@
 //! Every leaf of a trie, in the order of the keys, without keeping in memory what is fetched on the way.
 
+use super::account::{EMPTY_ROOT, TrieAccount};
 use super::branch::bits;
 use super::decode::{DecodedNode, decode_node, inline_rlp};
 use super::error::{NodeFault, TrieError, TrieId};
 use super::heap::{CLOSED_BRANCH, Heap, NIL};
 use super::node::{Child, Kind, Standing};
 use super::node_store::{NodeStore, fetch};
-use super::path::NodePath;
+use super::path::{KEY_NIBBLES, NodePath};
 use super::split::{SUBTRIES, SplitTrie};
 use super::top::WIDTH;
-use alloy_primitives::B256;
+use super::undo::slot_value;
+use alloy_primitives::{B256, U256};
+
+/// The leaves of tries of which nothing is in memory, each with the hashes of all nodes above it checked.
+#[derive(Debug)]
+pub(crate) struct StoredLeaves<'a> {
+    store: &'a dyn NodeStore,
+    /// Has no nodes.
+    heap: Heap,
+}
+
+impl<'a> StoredLeaves<'a> {
+    pub(crate) fn new(store: &'a dyn NodeStore) -> Self {
+        Self { store, heap: Heap::default() }
+    }
+
+    /// Shows every account of the state with a root, in the order of the hashed addresses.
+    pub(crate) fn accounts<E: From<TrieError>>(
+        &self,
+        root: B256,
+        on_account: &mut impl FnMut(B256, TrieAccount) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let trie = TrieId::Accounts;
+        self.each_leaf(trie, root, &mut |key, value| match alloy_rlp::decode_exact(value) {
+            Ok(account) => on_account(key, account),
+            Err(error) => {
+                Err(TrieError::malformed(trie, NodePath::of_key(&key, KEY_NIBBLES), NodeFault::Rlp(error)).into())
+            }
+        })
+    }
+
+    /// Shows every slot of the storage with a root, in the order of the hashed slots.
+    pub(crate) fn slots<E: From<TrieError>>(
+        &self,
+        account: B256,
+        root: B256,
+        on_slot: &mut impl FnMut(B256, U256) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let trie = TrieId::Storage(account);
+        self.each_leaf(trie, root, &mut |key, value| on_slot(key, slot_value(trie, &key, value)?))
+    }
+
+    fn each_leaf<E: From<TrieError>>(
+        &self,
+        trie: TrieId,
+        root: B256,
+        on_leaf: &mut impl FnMut(B256, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if root == EMPTY_ROOT {
+            return Ok(());
+        }
+        let walk = Walk { heap: &self.heap, trie, store: Some(self.store) };
+        walk.each_leaf(Child::closed(root), &NodePath::ROOT, on_leaf)
+    }
+}
 
 /// A trie, or a part of one, whose leaves are looked at.
 pub(super) struct Walk<'a> {

@@ -33,6 +33,8 @@ pub struct StateTrie {
     /// Bytes of nodes that [`StateTrie::trim`] leaves.
     cache_bytes: usize,
     pub(super) large_storage_changes: usize,
+    /// Batches that were taken and came back: the store does not have them.
+    returned: NodeBatch,
     pub(super) broken: bool,
 }
 
@@ -74,7 +76,14 @@ impl StateTrie {
     }
 
     pub(super) fn over(accounts: SplitTrie, cache_bytes: usize, crew: Crew) -> Self {
-        Self { accounts, crew, cache_bytes, large_storage_changes: LARGE_STORAGE_CHANGES, broken: false }
+        Self {
+            accounts,
+            crew,
+            cache_bytes,
+            large_storage_changes: LARGE_STORAGE_CHANGES,
+            returned: NodeBatch::default(),
+            broken: false,
+        }
     }
 
     /// What stands in the place of a trie that is lent.
@@ -222,7 +231,21 @@ impl StateTrie {
     /// As [`StateTrie::root`].
     pub fn take_batch(&mut self) -> Result<NodeBatch, TrieError> {
         self.root()?;
-        Ok(self.accounts.take_batch())
+        let mut batch = std::mem::take(&mut self.returned);
+        match batch.is_empty() {
+            true => batch = self.accounts.take_batch(),
+            false => batch.append(self.accounts.take_batch()),
+        }
+        Ok(batch)
+    }
+
+    /// Takes back a batch that was taken and that the store did not get after all: it comes with the next one. Of several, the
+    /// oldest first.
+    ///
+    /// To undo the change is not enough: the batch may have nodes in it that the change did not need, such as those of
+    /// a storage trie that came to be kept in 256 parts.
+    pub fn return_batch(&mut self, batch: NodeBatch) {
+        self.returned.append(batch);
     }
 
     /// Lets nodes go that nobody came by lately, once there are more bytes of them than the cache may have. To be called
@@ -232,7 +255,7 @@ impl StateTrie {
     /// As [`StateTrie::root`].
     pub fn trim(&mut self) -> Result<(), TrieError> {
         let cache_bytes = self.cache_bytes;
-        self.checked(|trie| match trie.accounts.is_stored() {
+        self.checked(|trie| match trie.returned.is_empty() && trie.accounts.is_stored() {
             true => trie.accounts.evict(cache_bytes, &trie.crew),
             false => Ok(()),
         })
