@@ -1,0 +1,154 @@
+//! Making a chain, and opening one that was made.
+
+use crate::chain::Chain;
+use crate::chain_block::ChainBlock;
+use crate::chain_error::ChainError;
+use crate::chain_file::ChainFile;
+use crate::chain_options::{ChainOpened, ChainOptions};
+use crate::encoding::{Results, committed};
+use crate::genesis::GenesisBlock;
+use crate::lookup;
+use crate::side_blocks::SideBlocks;
+use crate::tail::Tail;
+use crate::threads::Threads;
+use crate::validate::OMMER_ANCESTORS;
+use alloy_primitives::U256;
+use motet_state::store::{Identity, Options, Progress, Store, TrieMode};
+use motet_state::trie::StateTrie;
+use motet_types::{AccountDiff, Block, BlockOutcome, Fork, MemoryState, StateDiff};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+impl Chain {
+    /// Makes a chain of nothing but its first block in a directory. Where the same chain is already, it is opened.
+    ///
+    /// # Errors
+    /// When the directory holds another chain, when the allocation does not have the header's state root, and as
+    /// [`Chain::open`].
+    pub fn init(dir: &Path, genesis: GenesisBlock, options: ChainOptions) -> Result<(Self, ChainOpened), ChainError> {
+        fs::create_dir_all(dir).map_err(|source| ChainError::File {
+            path: dir.to_owned(),
+            action: "create",
+            source,
+        })?;
+        let identity = Identity { chain_id: genesis.spec.chain_id, genesis: genesis.hash, archive: options.archive };
+        let is_paged = matches!(options.store.trie, TrieMode::Paged { .. });
+        let wanted = ChainFile { spec: genesis.spec.clone(), identity, engine: options.store.engine, is_paged };
+        let file = match ChainFile::read(dir)? {
+            Some(found) => {
+                found.check_same(&wanted, dir)?;
+                found
+            }
+            None => {
+                wanted.write(dir)?;
+                wanted
+            }
+        };
+        Self::open_parts(dir, file, options, Some(genesis), &mut |_| ())
+    }
+
+    /// Opens the chain that was made in a directory, and says what was found.
+    ///
+    /// # Errors
+    /// When there is none, when another process has it open, when it is damaged, and when disk or tables fail.
+    pub fn open(dir: &Path, options: ChainOptions) -> Result<(Self, ChainOpened), ChainError> {
+        Self::open_with(dir, options, &mut |_| ())
+    }
+
+    /// As [`Chain::open`], saying how far the trie is.
+    ///
+    /// # Errors
+    /// As [`Chain::open`].
+    pub fn open_with(
+        dir: &Path,
+        options: ChainOptions,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<(Self, ChainOpened), ChainError> {
+        let file = ChainFile::read(dir)?.ok_or_else(|| ChainError::NoChain { path: dir.to_owned() })?;
+        Self::open_parts(dir, file, options, None, on_progress)
+    }
+
+    fn open_parts(
+        dir: &Path,
+        file: ChainFile,
+        options: ChainOptions,
+        genesis: Option<GenesisBlock>,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<(Self, ChainOpened), ChainError> {
+        let trie = file.trie_mode(options.store.trie);
+        let ChainFile { spec, identity, engine, is_paged } = file;
+        let first_hash = identity.genesis;
+        let threads = Threads::new(options.threads)?;
+        let (store, found) = Store::open(dir, Options { identity, engine, trie, ..options.store })?;
+        let node_cache_bytes = match trie {
+            TrieMode::Resident => usize::MAX,
+            TrieMode::Paged { cache_bytes } => cache_bytes,
+        };
+        let mut opened = ChainOpened { store: found, is_new: false };
+        let mut trie = store.open_trie(threads.crew(), options.verify, on_progress)?;
+        if store.head().is_none() {
+            let genesis = genesis.ok_or_else(|| ChainError::NoGenesis { path: dir.to_owned() })?;
+            commit_genesis(&store, &mut trie, is_paged, genesis)?;
+            opened.is_new = true;
+        }
+        let missing = |height| ChainError::Part { height, part: "header", what: "absent" };
+        let head = store.head().ok_or(missing(0))?;
+        // The root is asked for now, so that others may read the trie.
+        let found = trie.root()?;
+        if found != head.root {
+            return Err(ChainError::StateRoot { height: head.height, expected: head.root, found });
+        }
+        let first = store.height_of(first_hash)?.ok_or(missing(0))?;
+        let load = |height| -> Result<Arc<ChainBlock>, ChainError> {
+            let block = lookup::canonical_block(&store, &spec, height)?;
+            Ok(Arc::new(block.ok_or(missing(height))?))
+        };
+        let below = (first..head.height).rev().take(OMMER_ANCESTORS - 1);
+        let below: Vec<Arc<ChainBlock>> = below.map(load).collect::<Result<_, _>>()?;
+        let tail = Tail::new(load(head.height)?, below);
+        let genesis = load(first)?;
+        let side = SideBlocks::new(options.side_blocks_max, options.side_bytes_max);
+        let trie = Arc::new(trie);
+        Ok((Self { spec, store, trie, is_paged, node_cache_bytes, threads, genesis, tail, side, broken: None }, opened))
+    }
+}
+
+fn commit_genesis(
+    store: &Store,
+    trie: &mut StateTrie,
+    is_paged: bool,
+    genesis: GenesisBlock,
+) -> Result<(), ChainError> {
+    let GenesisBlock { spec, header, hash, state } = genesis;
+    let diff = allocation(state.state());
+    let found = trie.update(&diff)?;
+    if found != header.state_root {
+        return Err(ChainError::GenesisRoot { hash, expected: header.state_root, found });
+    }
+    let rules = spec.rules_at(header.number, header.timestamp, Some(U256::ZERO));
+    let total_difficulty = header.difficulty;
+    let mut block = Block { header, ..Block::default() };
+    block.body.withdrawals = rules.is_active(Fork::Shanghai).then(Default::default);
+    let block = ChainBlock::new(hash, block, total_difficulty, rules.fork);
+    let mut committed = committed(&block, Results::of(&BlockOutcome::default()), Arc::new(diff));
+    if is_paged {
+        committed.nodes = Some(Arc::new(trie.take_batch()?));
+    }
+    store.commit(committed)?;
+    Ok(())
+}
+
+/// The change that makes a state from nothing.
+fn allocation(state: &MemoryState) -> StateDiff {
+    let mut diff = StateDiff::default();
+    for (address, held) in state.accounts() {
+        let storage = held.storage.iter().map(|(slot, value)| (*slot, *value)).collect();
+        let change = AccountDiff { account: Some(held.account), wiped: false, storage };
+        diff.accounts.insert(*address, change);
+        if let Some(code) = state.code(&held.account.code_hash) {
+            diff.codes.insert(held.account.code_hash, code.clone());
+        }
+    }
+    diff
+}
