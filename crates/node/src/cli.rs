@@ -7,6 +7,7 @@ use crate::generate::GenerateArgs;
 use crate::replay::ReplayArgs;
 use crate::simulate::SimulateArgs;
 use crate::spec_test::SpecTestArgs;
+use crate::stateless::StatelessArgs;
 use clap::{Parser, Subcommand};
 
 /// Executes Ethereum blocks on many cores, bit for bit as one thread would.
@@ -29,6 +30,7 @@ pub(crate) enum Command {
     Fetch(FetchArgs),
     Simulate(SimulateArgs),
     SpecTest(SpecTestArgs),
+    Stateless(StatelessArgs),
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 all is equal and every check holds; 1 a difference or a failed check; \

@@ -12,11 +12,13 @@ mod cli;
 mod clock;
 mod demo;
 mod difference;
+mod engine_arg;
 mod fetch;
 mod generate;
 mod replay;
 mod simulate;
 mod spec_test;
+mod stateless;
 mod style;
 mod trace_file;
 mod verdict;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Simulate(args)) => simulate::run(&args),
         Some(Command::SpecTest(args)) => spec_test::run(&args),
+        Some(Command::Stateless(args)) => stateless::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Fetch(args)) => fetch::run(&args),
