@@ -93,11 +93,8 @@ impl ChainFile {
         }
         let engine = engine_by_name(&sealed.chain.engine);
         let engine = engine.ok_or_else(|| config(format!("no engine is called {:?}", sealed.chain.engine)))?;
-        let identity = Identity {
-            chain_id: sealed.chain.chain_id,
-            genesis: sealed.chain.genesis,
-            archive: sealed.chain.archive,
-        };
+        let identity =
+            Identity { chain_id: sealed.chain.chain_id, genesis: sealed.chain.genesis, archive: sealed.chain.archive };
         let spec = sealed.chain.spec().map_err(|source| ChainError::Rules { path: path.clone(), source })?;
         Ok(Some(Self { spec, identity, engine }))
     }
@@ -134,7 +131,9 @@ impl ChainFile {
             return other("genesis", self.identity.genesis.to_string(), wanted.identity.genesis.to_string());
         }
         let (found, wanted) = (self.said(), wanted.said());
-        if (&found.forks, &found.blobs, found.deposit_contract) != (&wanted.forks, &wanted.blobs, wanted.deposit_contract) {
+        if (&found.forks, &found.blobs, found.deposit_contract)
+            != (&wanted.forks, &wanted.blobs, wanted.deposit_contract)
+        {
             let text = |said: &Said| serde_json::to_string(&(&said.forks, &said.blobs, said.deposit_contract));
             return other("set of rules", text(&found).unwrap_or_default(), text(&wanted).unwrap_or_default());
         }

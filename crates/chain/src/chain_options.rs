@@ -1,7 +1,7 @@
 //! How a chain is opened, and what was found.
 
-use motet_state::store::{EngineKind, Identity, Opened, Options};
 use alloy_primitives::B256;
+use motet_state::store::{EngineKind, Identity, Opened, Options};
 use std::fmt;
 
 /// How a [`Chain`](crate::Chain) is opened, and its bounds.

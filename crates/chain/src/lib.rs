@@ -29,9 +29,11 @@ mod import;
 mod lookup;
 pub mod memory_chain;
 mod opening;
+mod proof;
 mod stages;
 mod tail;
 mod threads;
+mod verify;
 
 pub use chain::Chain;
 pub use chain_block::ChainBlock;
@@ -45,3 +47,4 @@ pub use memory_chain::{ChainLimits, Imported, MemoryChain, ParentView};
 pub use rewards::{Credit, block_rewards};
 pub use root::{RootCalculator, state_root};
 pub use validate::{BlockError, exception_names};
+pub use verify::{Verified, VerifyStep};

@@ -34,8 +34,7 @@ impl Chain {
             action: "create",
             source,
         })?;
-        let identity =
-            Identity { chain_id: genesis.spec.chain_id, genesis: genesis.hash, archive: options.archive };
+        let identity = Identity { chain_id: genesis.spec.chain_id, genesis: genesis.hash, archive: options.archive };
         let wanted = ChainFile { spec: genesis.spec.clone(), identity, engine: options.store.engine };
         let file = match ChainFile::read(dir)? {
             Some(found) => {

@@ -52,8 +52,13 @@ impl EngineArgs {
         }
     }
 
+    /// How an executor with so many workers works.
+    pub(crate) fn config(self) -> ExecutorConfig {
+        ExecutorConfig { workers: self.workers(), ..ExecutorConfig::default() }
+    }
+
     /// An executor with so many workers.
     pub(crate) fn executor(self) -> BlockExecutor {
-        BlockExecutor::new(ExecutorConfig { workers: self.workers(), ..ExecutorConfig::default() })
+        BlockExecutor::new(self.config())
     }
 }

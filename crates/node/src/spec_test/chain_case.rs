@@ -7,9 +7,9 @@ use super::post_state;
 use super::receipts;
 use alloy_primitives::B256;
 use motet_chain::execution::ExecuteResult;
+use motet_chain::memory_chain::ImportError;
 use motet_chain::{
-    BlockError, ChainLimits, ExecFailure, ExecuteRequest, GenesisBlock, ImportError, Imported, MemoryChain,
-    exception_names,
+    BlockError, ChainLimits, ExecFailure, ExecuteRequest, GenesisBlock, Imported, MemoryChain, exception_names,
 };
 use motet_exec::{BlockInput, ExecError, InvalidBlock};
 use motet_types::BlockOutcome;
@@ -150,8 +150,7 @@ fn diagnose(
 
 fn execute(engines: &Engines, request: ExecuteRequest<'_>, runs: &mut EngineRuns) -> ExecuteResult {
     let input = BlockInput::new(request.block, request.rules);
-    let roots = request.receipt_roots.as_deref();
-    engines.execute(&input, &request.view, roots, runs).map_err(|error| match error {
+    engines.execute(&input, request.view, request.receipt_roots, runs).map_err(|error| match error {
         ExecError::Invalid(invalid) => ExecFailure::Invalid(block_error(invalid)),
         ExecError::View(error) => ExecFailure::View(error),
     })
