@@ -7,6 +7,7 @@ use crate::export::ExportArgs;
 use crate::fetch::FetchArgs;
 use crate::generate::GenerateArgs;
 use crate::import::ImportArgs;
+use crate::import_snapshot::ImportSnapshotArgs;
 use crate::init::InitArgs;
 use crate::proof::ProofArgs;
 use crate::replay::ReplayArgs;
@@ -38,6 +39,7 @@ pub(crate) enum Command {
     Stateless(StatelessArgs),
     Init(InitArgs),
     Import(ImportArgs),
+    ImportSnapshot(ImportSnapshotArgs),
     Export(ExportArgs),
     Proof(ProofArgs),
     Db(DbArgs),

@@ -3,7 +3,9 @@
 use crate::out;
 use clap::Args;
 use eyre::WrapErr;
+use indicatif::ProgressBar;
 use motet_chain::{Chain, ChainOptions};
+use std::io::{self, IsTerminal};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
@@ -40,7 +42,13 @@ impl DataArgs {
     /// # Errors
     /// As [`DataArgs::open`].
     pub(crate) fn open_with(&self, options: ChainOptions) -> eyre::Result<Chain> {
-        let (chain, opened) = Chain::open(&self.data, options).wrap_err_with(|| self.data.display().to_string())?;
+        let spinner = if io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        let opened = Chain::open_with(&self.data, options, &mut |progress| {
+            spinner.set_message(format!("trie: {} accounts, {:.0} %", progress.accounts, 100.0 * progress.share));
+            spinner.tick();
+        });
+        spinner.finish_and_clear();
+        let (chain, opened) = opened.wrap_err_with(|| self.data.display().to_string())?;
         let store = &opened.store;
         if store.rolled_forward > 0 || store.rolled_back > 0 || store.cut.is_some() {
             out::say(format_args!("{}: {opened}", self.data.display()));

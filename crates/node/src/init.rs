@@ -4,17 +4,14 @@ mod genesis_file;
 
 use crate::data_dir;
 use crate::out;
+use crate::store_args::StoreArgs;
 use crate::verdict::Verdict;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use eyre::WrapErr;
 use genesis_file::PublicChain;
 use motet_chain::Chain;
-use motet_state::store::{EngineKind, TrieMode};
 use serde_json::json;
 use std::path::PathBuf;
-
-/// Bytes of trie nodes that a paged trie keeps in memory.
-const TRIE_CACHE_BYTES: usize = 256 << 20;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,33 +44,12 @@ pub(crate) struct InitArgs {
     #[arg(long)]
     archive: bool,
 
-    /// Where trie nodes lie: all in memory, built at every opening; or in the store.
-    #[arg(long, value_enum, default_value_t = TrieName::Resident, value_name = "MODE")]
-    trie: TrieName,
-
-    /// The engine of the store's tables.
-    #[arg(long, value_enum, default_value_t = EngineName::Fjall, value_name = "ENGINE")]
-    engine_store: EngineName,
+    #[command(flatten)]
+    store: StoreArgs,
 
     /// Print a JSON object (schema motet-init/1).
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum TrieName {
-    /// In memory.
-    Resident,
-    /// In the store.
-    Paged,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum EngineName {
-    /// A log-structured engine.
-    Fjall,
-    /// A copy-on-write B-tree.
-    Redb,
 }
 
 /// Runs the command.
@@ -86,14 +62,7 @@ pub(crate) fn run(args: &InitArgs) -> eyre::Result<Verdict> {
     let chain_id = genesis.spec.chain_id;
     let mut options = data_dir::options();
     options.archive = args.archive;
-    options.store.engine = match args.engine_store {
-        EngineName::Fjall => EngineKind::Fjall,
-        EngineName::Redb => EngineKind::Redb,
-    };
-    options.store.trie = match args.trie {
-        TrieName::Resident => TrieMode::Resident,
-        TrieName::Paged => TrieMode::Paged { cache_bytes: TRIE_CACHE_BYTES },
-    };
+    args.store.apply(&mut options);
     let (chain, opened) =
         Chain::init(&args.data, genesis, options).wrap_err_with(|| args.data.display().to_string())?;
     let head = chain.head();

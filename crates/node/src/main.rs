@@ -19,6 +19,7 @@ mod export;
 mod fetch;
 mod generate;
 mod import;
+mod import_snapshot;
 mod init;
 mod interrupt;
 mod out;
@@ -27,6 +28,7 @@ mod replay;
 mod simulate;
 mod spec_test;
 mod stateless;
+mod store_args;
 mod style;
 mod trace_file;
 mod verdict;
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Some(Command::Stateless(args)) => stateless::run(&args),
         Some(Command::Init(args)) => init::run(&args),
         Some(Command::Import(args)) => import::run(&args),
+        Some(Command::ImportSnapshot(args)) => import_snapshot::run(&args),
         Some(Command::Export(args)) => export::run(&args),
         Some(Command::Proof(args)) => proof::run(&args),
         Some(Command::Db(args)) => db::run(&args),

@@ -69,7 +69,7 @@ pub(crate) fn run(args: &ProofArgs) -> eyre::Result<Verdict> {
     let (Some(address), Some(data)) = (args.address, &args.data) else {
         bail!("an address and --data are needed");
     };
-    let mut chain = DataArgs::of(data).open()?;
+    let chain = DataArgs::of(data).open()?;
     let number = args.block.unwrap_or(chain.head().number());
     let proof = chain.prove(number, address, &args.slots)?;
     out::print_json(&response(proof))?;

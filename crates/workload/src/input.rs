@@ -145,15 +145,20 @@ impl Input {
     /// # Errors
     /// When the file cannot be read or unpacked.
     pub fn peek(&mut self) -> Result<Option<u8>, InputError> {
-        let packing = self.packing;
-        self.content.fill_buf().map(|bytes| bytes.first().copied()).map_err(|error| named(error, packing))
+        loop {
+            match self.content.fill_buf() {
+                Ok(bytes) => return Ok(bytes.first().copied()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(named(error, self.packing)),
+            }
+        }
     }
 
     /// The next `count` bytes, appended to `into`. Memory is taken as they come, not as they are announced.
     ///
     /// # Errors
     /// When there are fewer, and when the file cannot be read or unpacked.
-    pub fn read(&mut self, count: u64, into: &mut Vec<u8>) -> Result<(), InputError> {
+    pub fn read_bytes(&mut self, count: u64, into: &mut Vec<u8>) -> Result<(), InputError> {
         let read = self.content.by_ref().take(count).read_to_end(into).map_err(|error| named(error, self.packing))?;
         let found = read as u64;
         self.offset = self.offset.saturating_add(found);
@@ -163,10 +168,10 @@ impl Input {
     /// The next `N` bytes.
     ///
     /// # Errors
-    /// As [`Input::read`].
+    /// As [`Input::read_bytes`].
     pub fn read_array<const N: usize>(&mut self) -> Result<[u8; N], InputError> {
         let mut bytes = Vec::with_capacity(N);
-        self.read(N as u64, &mut bytes)?;
+        self.read_bytes(N as u64, &mut bytes)?;
         let found = bytes.len() as u64;
         bytes.try_into().map_err(|_| InputError::Cut { expected: N as u64, found })
     }
@@ -174,12 +179,20 @@ impl Input {
     /// Passes over bytes.
     ///
     /// # Errors
-    /// As [`Input::read`].
+    /// As [`Input::read_bytes`].
     pub fn skip(&mut self, count: u64) -> Result<(), InputError> {
         let mut rest = self.content.by_ref().take(count);
         let found = io::copy(&mut rest, &mut io::sink()).map_err(|error| named(error, self.packing))?;
         self.offset = self.offset.saturating_add(found);
         if found < count { Err(InputError::Cut { expected: count, found }) } else { Ok(()) }
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = self.content.read(buf)?;
+        self.offset = self.offset.saturating_add(count as u64);
+        Ok(count)
     }
 }
 
@@ -250,7 +263,7 @@ mod tests {
             input.skip(4).unwrap();
             assert_eq!((input.offset(), input.peek().unwrap()), (7, Some(b'7')));
             let mut rest = Vec::new();
-            input.read(CONTENT.len() as u64 - 7, &mut rest).unwrap();
+            input.read_bytes(CONTENT.len() as u64 - 7, &mut rest).unwrap();
             assert_eq!(rest, CONTENT[7..]);
             assert_eq!(input.taken_of(), (bytes.len() as u64, bytes.len() as u64));
         }
@@ -258,11 +271,11 @@ mod tests {
 
     #[test]
     fn a_cut_is_told_by_its_kind() {
-        let found = input(CONTENT).read(1 << 60, &mut Vec::new()).unwrap_err();
+        let found = input(CONTENT).read_bytes(1 << 60, &mut Vec::new()).unwrap_err();
         assert!(matches!(found, InputError::Cut { found: 40, .. }), "{found}");
         for packed in [gzip(), zstd::encode_all(CONTENT, 3).unwrap()] {
             for cut in 4..packed.len() {
-                let found = input(&packed[..cut]).read(100, &mut Vec::new()).unwrap_err();
+                let found = input(&packed[..cut]).read_bytes(100, &mut Vec::new()).unwrap_err();
                 assert!(matches!(found, InputError::PackingCut), "{cut}: {found:?}");
             }
         }
@@ -274,7 +287,7 @@ mod tests {
         for at in 10..packed.len() {
             let mut flipped = packed.clone();
             flipped[at] ^= 1 << (at % 8);
-            let found = input(&flipped).read(1 << 20, &mut Vec::new());
+            let found = input(&flipped).read_bytes(1 << 20, &mut Vec::new());
             assert!(matches!(found, Err(InputError::Packing(_) | InputError::PackingCut)), "{at}: {found:?}");
         }
     }

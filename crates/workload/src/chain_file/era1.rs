@@ -243,7 +243,7 @@ fn unpack(input: &mut Input, entry: &Entry, part: &'static str) -> Result<Vec<u8
         return Err(too_large(entry.bytes, ENTRY_BYTES_MAX));
     }
     let mut frames = Vec::new();
-    input.read(entry.bytes, &mut frames)?;
+    input.read_bytes(entry.bytes, &mut frames)?;
     let mut content = Vec::new();
     // One byte more than allowed tells "exactly full" from "too large".
     let mut decoder = snap::read::FrameDecoder::new(frames.as_slice()).take(BLOCK_BYTES_MAX + 1);

@@ -22,7 +22,7 @@ pub(super) fn read_block(input: &mut Input) -> Result<(Header, B256, Vec<u8>), C
         LIST..LONG_LIST => u64::from(first - LIST),
         LONG_LIST.. => {
             let length_bytes = usize::from(first - LONG_LIST) + 1;
-            input.read(length_bytes as u64, &mut rlp)?;
+            input.read_bytes(length_bytes as u64, &mut rlp)?;
             let mut length = [0; 8];
             length[8 - length_bytes..].copy_from_slice(&rlp[1..]);
             let length = u64::from_be_bytes(length);
@@ -36,7 +36,7 @@ pub(super) fn read_block(input: &mut Input) -> Result<(Header, B256, Vec<u8>), C
         return Err(ChainFileErrorKind::TooLarge { what: "a block", bytes: payload_bytes, bytes_max: BLOCK_BYTES_MAX });
     }
     let head_bytes = rlp.len();
-    input.read(payload_bytes, &mut rlp)?;
+    input.read_bytes(payload_bytes, &mut rlp)?;
     let (header, hash) = decode_header(&mut rlp.get(head_bytes..).unwrap_or_default())?;
     Ok((header, hash, rlp))
 }
