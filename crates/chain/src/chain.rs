@@ -28,6 +28,8 @@ pub struct Chain {
     pub(crate) trie: Arc<StateTrie>,
     /// Whether the store keeps the trie's nodes.
     pub(crate) is_paged: bool,
+    /// Bytes of the trie's nodes that should be in memory at most, if it does.
+    pub(crate) node_cache_bytes: usize,
     pub(crate) threads: Threads,
     pub(crate) genesis: Arc<ChainBlock>,
     /// The last blocks of the canonical chain, the head at its end.

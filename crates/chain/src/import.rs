@@ -104,7 +104,7 @@ impl Chain {
     ) -> Result<Accepted, ImportFault> {
         let prepared = stages::prepare(hash, block, access_list, &self.tail, &self.spec, &self.threads)?;
         let view = self.state();
-        let executed = self.execute_on(prepared, self.tail.head(), &view, &self.trie, executor)?;
+        let executed = self.execute_on(prepared, &self.head().as_parent(), &view, &self.trie, executor)?;
         stages::judge(&executed)?;
         let diff = Arc::clone(&executed.diff);
         let computed = self.trie_mut()?.update(&diff)?;

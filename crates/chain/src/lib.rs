@@ -29,6 +29,7 @@ mod import;
 mod lookup;
 pub mod memory_chain;
 mod opening;
+pub mod pipeline;
 mod proofs;
 mod recall;
 mod receipt_roots;
@@ -49,6 +50,7 @@ pub use execution::{EngineExecutor, ExecFailure, Execute, ExecuteRequest, Execut
 pub use genesis::{GenesisBlock, GenesisError};
 pub use import::Accepted;
 pub use memory_chain::{ChainLimits, Imported, MemoryChain, ParentView};
+pub use pipeline::{CommitProgress, ImportPlan, ImportReport, ImportStopped, Incoming, StageTime};
 pub use rewards::{Credit, block_rewards};
 pub use root::{RootCalculator, state_root};
 pub use snapshot::{Restored, SnapshotCounts, SnapshotError, SnapshotFault};
