@@ -171,6 +171,22 @@ impl ChainFile {
     }
 }
 
+/// The rules of a chain as JSON, for a snapshot.
+pub(crate) fn rules_json(spec: &ChainSpec) -> Vec<u8> {
+    let identity = Identity { chain_id: spec.chain_id, genesis: B256::ZERO, archive: false };
+    let file = ChainFile { spec: spec.clone(), identity, engine: EngineKind::default(), is_paged: false };
+    // Maps of names and numbers always have a JSON form.
+    serde_json::to_vec(&file.said()).unwrap_or_default()
+}
+
+/// The reverse of [`rules_json`].
+pub(crate) fn spec_of_json(json: &[u8]) -> Result<ChainSpec, ChainError> {
+    let path = || PathBuf::from("the snapshot's rules");
+    let said: Said =
+        serde_json::from_slice(json).map_err(|error| ChainError::Config { path: path(), what: error.to_string() })?;
+    said.spec().map_err(|source| ChainError::Rules { path: path(), source })
+}
+
 impl Said {
     fn checksum(&self) -> B256 {
         keccak256(serde_json::to_vec(self).unwrap_or_default())

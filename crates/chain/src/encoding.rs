@@ -105,7 +105,7 @@ pub(crate) fn committed(block: &ChainBlock, results: Results, diff: Arc<StateDif
     }
 }
 
-fn encode_header(header: &Header, total_difficulty: U256) -> Bytes {
+pub(crate) fn encode_header(header: &Header, total_difficulty: U256) -> Bytes {
     // The same bytes as those of `StoredHeader`, without a copy of the header.
     let payload_length = header.length() + total_difficulty.length();
     let mut out = Vec::with_capacity(payload_length + 4);

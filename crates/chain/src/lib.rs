@@ -35,9 +35,11 @@ mod recall;
 mod receipt_roots;
 mod reorganisation;
 mod side_blocks;
+mod snapshot;
 mod stages;
 mod tail;
 mod threads;
+mod verify;
 
 pub use chain::Chain;
 pub use chain_block::ChainBlock;
@@ -51,4 +53,6 @@ pub use memory_chain::{ChainLimits, Imported, MemoryChain, ParentView};
 pub use pipeline::{CommitProgress, ImportPlan, ImportReport, ImportStopped, Incoming, StageTime};
 pub use rewards::{Credit, block_rewards};
 pub use root::{RootCalculator, state_root};
+pub use snapshot::{Restored, SnapshotCounts, SnapshotError, SnapshotFault};
 pub use validate::{BlockError, exception_names};
+pub use verify::{Verified, VerifyStep};

@@ -104,8 +104,14 @@ impl Chain {
             let block = lookup::canonical_block(&store, &spec, height)?;
             Ok(Arc::new(block.ok_or(missing(height))?))
         };
-        let below = (first..head.height).rev().take(OMMER_ANCESTORS - 1);
-        let below: Vec<Arc<ChainBlock>> = below.map(load).collect::<Result<_, _>>()?;
+        let mut below = Vec::new();
+        for height in (0..head.height).rev().take(OMMER_ANCESTORS - 1) {
+            // A snapshot leaves a few blocks below the first one.
+            if height < first && store.body(height)?.is_none() {
+                break;
+            }
+            below.push(load(height)?);
+        }
         let tail = Tail::new(load(head.height)?, below);
         let genesis = load(first)?;
         let side = SideBlocks::new(options.side_blocks_max, options.side_bytes_max);

@@ -1,12 +1,19 @@
 //! The command line.
 
 use crate::bench::BenchArgs;
+use crate::db::DbArgs;
 use crate::demo::DemoArgs;
+use crate::export::ExportArgs;
 use crate::fetch::FetchArgs;
 use crate::generate::GenerateArgs;
+use crate::import::ImportArgs;
+use crate::import_snapshot::ImportSnapshotArgs;
+use crate::init::InitArgs;
+use crate::proof::ProofArgs;
 use crate::replay::ReplayArgs;
 use crate::simulate::SimulateArgs;
 use crate::spec_test::SpecTestArgs;
+use crate::stateless::StatelessArgs;
 use clap::{Parser, Subcommand};
 
 /// Executes Ethereum blocks on many cores, bit for bit as one thread would.
@@ -29,7 +36,14 @@ pub(crate) enum Command {
     Fetch(FetchArgs),
     Simulate(SimulateArgs),
     SpecTest(SpecTestArgs),
+    Stateless(StatelessArgs),
+    Init(InitArgs),
+    Import(ImportArgs),
+    ImportSnapshot(ImportSnapshotArgs),
+    Export(ExportArgs),
+    Proof(ProofArgs),
+    Db(DbArgs),
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 all is equal and every check holds; 1 a difference or a failed check; \
-    2 bad input or a wrong command line (2 outranks 1).";
+    2 bad input or a wrong command line (2 outranks 1); 130 stopped by Ctrl-C.";

@@ -10,13 +10,25 @@ mod bench;
 mod checks;
 mod cli;
 mod clock;
+mod data_dir;
+mod db;
 mod demo;
 mod difference;
+mod engine_arg;
+mod export;
 mod fetch;
 mod generate;
+mod import;
+mod import_snapshot;
+mod init;
+mod interrupt;
+mod out;
+mod proof;
 mod replay;
 mod simulate;
 mod spec_test;
+mod stateless;
+mod store_args;
 mod style;
 mod trace_file;
 mod verdict;
@@ -40,6 +52,13 @@ fn main() -> ExitCode {
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Simulate(args)) => simulate::run(&args),
         Some(Command::SpecTest(args)) => spec_test::run(&args),
+        Some(Command::Stateless(args)) => stateless::run(&args),
+        Some(Command::Init(args)) => init::run(&args),
+        Some(Command::Import(args)) => import::run(&args),
+        Some(Command::ImportSnapshot(args)) => import_snapshot::run(&args),
+        Some(Command::Export(args)) => export::run(&args),
+        Some(Command::Proof(args)) => proof::run(&args),
+        Some(Command::Db(args)) => db::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Fetch(args)) => fetch::run(&args),

@@ -1,5 +1,6 @@
 //! How a command ended, as an exit code.
 
+use crate::interrupt::INTERRUPTED;
 use std::process::ExitCode;
 
 /// How a command ended. The order is the rank: the worst of many is their maximum.
@@ -12,6 +13,8 @@ pub(crate) enum Verdict {
     Different,
     /// Something that was given cannot be used: 2, as for a wrong command line.
     BadInput,
+    /// Somebody stopped it before it was done: 130.
+    Interrupted,
 }
 
 impl From<Verdict> for ExitCode {
@@ -20,6 +23,7 @@ impl From<Verdict> for ExitCode {
             Verdict::Equal => Self::SUCCESS,
             Verdict::Different => Self::from(1),
             Verdict::BadInput => Self::from(2),
+            Verdict::Interrupted => Self::from(INTERRUPTED),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The state root after a block, from the trie nodes of a witness and the block's change.
+//! The state root after a block, from a witness that lacks nodes which the trie of `motet_state` insists on.
 //!
 //! ```text
 //! pre-state root --open on the way of each key--> nodes of the witness
@@ -7,7 +7,9 @@
 //!
 //! Whatever no key leads through stays the hash that it is. All insertions come before all deletions:
 //! otherwise a branch may collapse that does not in the end, and its last child, which the block never needs,
-//! would seem to be missing.
+//! would seem to be missing. Where that child is needed and the witness lacks it all the same, it is taken for a branch,
+//! which stays as it is; a root that is the header's proves this right. That is all this is for: whatever has all its
+//! nodes goes through the one trie.
 
 use alloy_primitives::map::B256Map;
 use alloy_primitives::{B256, Bytes, U256, keccak256};

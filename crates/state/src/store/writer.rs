@@ -34,7 +34,7 @@ pub struct Store {
     pub(super) core: Arc<Core>,
     pub(super) writer: Mutex<Writer>,
     pub(super) options: Options,
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     pub(super) readers: Option<Arc<Readers>>,
     threads: Vec<JoinHandle<()>>,
 }

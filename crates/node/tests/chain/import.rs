@@ -1,0 +1,108 @@
+//! Real chains through `import`, and out again through `export`.
+
+use super::support::{
+    Fixture, GETH, HIVE, MAINNET, RPC, blocks, fail, folder, head_of, import, json, succeed, text, verified_head,
+};
+use std::fs;
+
+/// Imports a chain, verifies everything, and exports it again.
+fn round_trip(fixture: Fixture, name: &str, how: &[&str], engine: &[&str]) {
+    let Some(file) = fixture.file() else { return };
+    let dir = folder(&format!("round-trip-{name}"));
+    let chain = dir.join("chain");
+    let Some(()) = fixture.init(&chain, how) else { return };
+    let end = import(&chain, &[&file], engine);
+    let head = head_of(&end);
+    assert_eq!((&end["end"], head.0), (&"done".into(), fixture.head.0), "{end}");
+    assert!(fixture.head.1.is_empty() || head.1 == fixture.head.1, "{end}");
+    assert_eq!(verified_head(&chain), head);
+    // Nothing is done twice, and what the file ends with is the head.
+    let again = import(&chain, &[&file], engine);
+    assert_eq!((&again["blocks"], head_of(&again)), (&0.into(), head.clone()));
+    let out = dir.join("out.rlp");
+    succeed(&["export", "--data", text(&chain), text(&out)]);
+    let exported = fs::read(&out).expect("the export");
+    if fixture.public.is_none() {
+        assert!(exported == fixture.rlp().expect("the fixture"), "{name}: the export differs from what was imported");
+    }
+    let last = blocks(&exported).pop().expect("a block").1;
+    assert_eq!((last.header.number, last.header.hash_slow().to_string()), head);
+}
+
+#[test]
+fn geth_ethtest_in_order() {
+    round_trip(GETH, "geth-sequential", &[], &["--engine", "sequential"]);
+}
+
+#[test]
+fn geth_ethtest_with_a_paged_trie_in_redb() {
+    round_trip(
+        GETH,
+        "geth-paged",
+        &["--trie", "paged", "--engine-store", "redb"],
+        &["--engine", "optimistic", "--workers", "3"],
+    );
+}
+
+#[test]
+fn geth_ethtest_as_an_archive() {
+    round_trip(GETH, "geth-archive", &["--archive"], &["--engine", "auto", "--workers", "2"]);
+}
+
+#[test]
+fn hive_devp2p() {
+    round_trip(HIVE, "hive", &["--trie", "paged"], &["--engine", "auto"]);
+}
+
+#[test]
+fn a_chain_through_all_forks_with_every_engine() {
+    for engine in ["sequential", "optimistic", "listed", "auto"] {
+        round_trip(RPC, &format!("rpc-{engine}"), &[], &["--engine", engine, "--workers", "2"]);
+    }
+}
+
+#[test]
+fn the_first_8192_blocks_of_mainnet() {
+    round_trip(MAINNET, "mainnet", &[], &[]);
+}
+
+#[test]
+fn parts_of_a_chain_go_out_and_in_again() {
+    let Some(file) = RPC.file() else { return };
+    let dir = folder("parts");
+    let chain = dir.join("chain");
+    let Some(()) = RPC.init(&chain, &[]) else { return };
+    import(&chain, &[&file], &[]);
+    let parts = ["a.rlp.gz", "b.zst", "c.rlp"].map(|name| dir.join(name));
+    for (part, (first, last)) in parts.iter().zip([("1", "20"), ("21", "21"), ("22", "54")]) {
+        succeed(&["export", "--data", text(&chain), "--first", first, "--last", last, text(part)]);
+    }
+    let other = dir.join("other");
+    RPC.init(&other, &["--engine-store", "redb"]);
+    let end = import(&other, &[&parts[0], &parts[1], &parts[2]], &[]);
+    assert_eq!(head_of(&end), (54, RPC.head.1.to_owned()));
+    // Out of order: the first block of the second file has no parent yet.
+    let third = dir.join("third");
+    RPC.init(&third, &[]);
+    let said = fail(&["import", "--data", text(&third), text(&parts[2])], 2);
+    assert!(said.contains("c.rlp: byte 0, block 22 (position 0 of the file): "), "{said}");
+    assert!(said.contains("the chain stands at block 0"), "{said}");
+    let said = fail(&["export", "--data", text(&chain), "--last", "55", text(&dir.join("no.rlp"))], 2);
+    assert!(said.contains("the chain has the blocks 0 to 54"), "{said}");
+    assert!(!dir.join("no.rlp").exists());
+}
+
+#[test]
+fn a_chain_is_made_once_and_for_one_genesis() {
+    let dir = folder("init");
+    let chain = dir.join("chain");
+    let Some(()) = RPC.init(&chain, &[]) else { return };
+    RPC.init(&chain, &[]);
+    let genesis = GETH.file().expect("the fixtures are there").with_file_name("genesis.json");
+    let said = fail(&["init", "--genesis", text(&genesis), "--data", text(&chain)], 2);
+    assert!(said.contains("another"), "{said}");
+    let said = fail(&["import", "--data", text(&dir.join("nothing")), text(&genesis)], 2);
+    assert!(said.contains("no chain here"), "{said}");
+    let stats = json(&succeed(&["db", "stats", "--json", "--data", text(&chain)]));
+    assert_eq!(stats["head"]["number"], 0);
+}
