@@ -1,4 +1,4 @@
-//! The binary's `bench exec` and `bench predict`, on generated blocks.
+//! The binary's `bench exec` and `bench predict`, on generated blocks, and its `bench state`.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -120,5 +120,34 @@ fn predictions_get_better_along_a_chain() {
     assert!(text.contains("touched %") && text.contains("  all "), "{text}");
     let none = folder.join("none");
     let output = motet(&["bench", "predict", none.to_str().expect("utf-8")]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[test]
+fn bench_state_has_every_part_and_leaves_nothing_behind() {
+    let folder = folder("state");
+    let (json, html) = (folder.join("s.json"), folder.join("s.html"));
+    let (dir, json, html) = (folder.join("disk"), json.to_str().expect("utf-8"), html.to_str().expect("utf-8"));
+    let sizes = ["--accounts", "2500", "--updates", "100", "--runs", "2", "--blocks", "12", "--threads", "2"];
+    let places = ["--dir", dir.to_str().expect("utf-8"), "--json", json, "--html", html];
+    let output = motet(&[&["bench", "state", "--part", "trie,commit,reads"][..], &sizes, &places].concat());
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&std::fs::read(json).expect("written")).expect("JSON");
+    assert_eq!(report["schema"], "motet-bench-state/1");
+    let parts: Vec<&str> =
+        report["parts"].as_array().expect("parts").iter().filter_map(|part| part["part"].as_str()).collect();
+    assert_eq!(parts, ["trie", "commit", "reads", "reads"]);
+    for part in report["parts"].as_array().expect("parts") {
+        assert_eq!(part["differences"], Value::Array(Vec::new()));
+        for timing in part["timings"].as_array().expect("timings") {
+            assert!(timing["p50_us"].as_f64().is_some_and(|time| time > 0.0), "{timing}");
+        }
+        for bar in part["bars"].as_array().expect("bars") {
+            assert!(bar["reached"].as_f64().is_some_and(|reached| reached > 0.0), "{bar}");
+        }
+    }
+    assert!(std::fs::read_to_string(html).expect("written").ends_with("</html>\n"));
+    assert_eq!(std::fs::read_dir(&dir).expect("made").count(), 0);
+    let output = motet(&["bench", "state", "--part", "trees"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
 }

@@ -70,14 +70,15 @@ pub(super) fn run(options: GenerateOptions, out: &Path, json: bool) -> eyre::Res
 
 /// Writes `genesis.json` and `chain.rlp` into a folder.
 fn write_chain(options: GenerateOptions, out: &Path, progress: &Progress) -> eyre::Result<ChainSummary> {
+    ChainGenerator::check(&options)?;
     fs::create_dir_all(out).wrap_err_with(|| format!("{}: the folder cannot be made", out.display()))?;
-    let (genesis_file, chain_file) = (Unfinished::create(out, "genesis.json")?, Unfinished::create(out, "chain.rlp")?);
+    let mut genesis_file = Unfinished::create(out, "genesis.json")?;
+    let mut chain_file = Unfinished::create(out, "chain.rlp")?;
     let (block_count, fork, seed) = (options.block_count, options.fork, options.seed);
     progress.expect_blocks("drawing what blocks need", block_count.into());
     let (mut chain, genesis) = ChainGenerator::start(options.clone(), |drawn| progress.set(drawn.into()))?;
     progress.spin("hashing the first state");
     let mut grower = ChainGrower::new(&genesis)?;
-    let mut genesis_file = genesis_file;
     serde_json::to_writer(&mut genesis_file.writer, &genesis).wrap_err_with(|| genesis_file.in_words("writing"))?;
     drop(genesis);
     let mut summary = ChainSummary {
@@ -101,7 +102,6 @@ fn write_chain(options: GenerateOptions, out: &Path, progress: &Progress) -> eyr
         genesis_bytes: 0,
         chain_bytes: 0,
     };
-    let mut chain_file = chain_file;
     progress.expect_blocks("executing blocks", block_count.into());
     while let Some(GeneratedBlock { block, traffic }) = chain.next_block()? {
         let number = block.header().number;
@@ -165,7 +165,7 @@ impl ChainSummary {
     }
 }
 
-/// A file that has another name until it is whole.
+/// A file that has another name until it is whole, and goes when it does not come to that.
 #[derive(Debug)]
 struct Unfinished {
     path: PathBuf,
@@ -191,5 +191,12 @@ impl Unfinished {
         let bytes = self.writer.get_ref().metadata().wrap_err_with(|| self.in_words("looking at"))?.len();
         fs::rename(&self.unfinished, &self.path).wrap_err_with(|| self.in_words("renaming"))?;
         Ok(bytes)
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // It is there no more where it has its name.
+        let _ = fs::remove_file(&self.unfinished);
     }
 }

@@ -47,6 +47,14 @@ pub struct ChainGenerator {
 }
 
 impl ChainGenerator {
+    /// Checks options without drawing anything.
+    ///
+    /// # Errors
+    /// When an option is out of bounds; the error names it.
+    pub fn check(options: &GenerateOptions) -> Result<(), GenerateError> {
+        options.check(SizeLimits { tx_count_max: CHAIN_TX_COUNT_MAX, gas_max: CHAIN_GAS_MAX })
+    }
+
     /// Draws all blocks for what they need; gives the chain's genesis, and the generator at its first block. `progress`
     /// hears the number of each block that has been drawn.
     ///
@@ -56,7 +64,7 @@ impl ChainGenerator {
         options: GenerateOptions,
         mut progress: impl FnMut(u32),
     ) -> Result<(Self, GenesisFile), GenerateError> {
-        options.check(SizeLimits { tx_count_max: CHAIN_TX_COUNT_MAX, gas_max: CHAIN_GAS_MAX })?;
+        Self::check(&options)?;
         let accounts = new_accounts(&options)?;
         let mut world = new_world(&options, accounts.without_keys_at_hand(), Genesis::default());
         place_genesis(&options, &mut world);
