@@ -1,25 +1,47 @@
-//! Where blocks become a chain: what makes a block valid, and a chain held in memory.
+//! Where blocks become a chain: what makes a block valid, a chain on disk, and one held in memory.
 //!
 //! In: blocks, as RLP or decoded, and the genesis they stand on. Out: either the reason why a block is
-//! invalid ([`BlockError`]), or the block on the chain with its post-state.
+//! invalid ([`BlockError`]), or the block on the chain with its post-state: durable in a [`Chain`], in memory in a
+//! [`MemoryChain`], which serves tests and the development chain.
 //!
-//! What always holds: a block on a [`MemoryChain`] passed every rule of its fork, from Frontier to
+//! What always holds: a block on a chain passed every rule of its fork, from Frontier to
 //! Amsterdam, except the proof-of-work seal, which is never verified. Validation is pure: the same block
 //! on the same parent gives the same verdict, whatever thread, clock or machine asks.
 //!
-//! Execution enters through one seam, [`execution`]: whoever imports a block hands in a closure that
-//! executes it. This crate refuses to know the EVM, the disk and the network.
+//! Execution enters through one seam, [`execution`]. This crate refuses to know the EVM, the network, consensus engines and
+//! what stands on disk how.
 
 pub mod execution;
 pub mod genesis;
-pub mod memory_chain;
 pub mod rewards;
 pub mod root;
 pub mod validate;
 
-pub use execution::{ExecFailure, ExecuteRequest};
+mod chain;
+mod chain_block;
+mod chain_error;
+mod chain_file;
+mod chain_options;
+mod chain_view;
+mod encoding;
+mod fork_choice;
+mod import;
+mod lookup;
+pub mod memory_chain;
+mod opening;
+mod stages;
+mod tail;
+mod threads;
+
+pub use chain::Chain;
+pub use chain_block::ChainBlock;
+pub use chain_error::{ChainError, ImportError, ImportFault};
+pub use chain_options::{ChainOpened, ChainOptions};
+pub use chain_view::ChainView;
+pub use execution::{EngineExecutor, ExecFailure, Execute, ExecuteRequest, ExecuteResult, ReceiptRoots};
 pub use genesis::{GenesisBlock, GenesisError};
-pub use memory_chain::{ChainBlock, ChainLimits, ImportError, Imported, MemoryChain, ParentView};
+pub use import::Accepted;
+pub use memory_chain::{ChainLimits, Imported, MemoryChain, ParentView};
 pub use rewards::{Credit, block_rewards};
 pub use root::{RootCalculator, state_root};
 pub use validate::{BlockError, exception_names};

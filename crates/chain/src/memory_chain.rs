@@ -9,26 +9,26 @@
 //! beyond the bound are refused, states beyond theirs are dropped, oldest first, and blocks can no longer
 //! be built on them.
 
-mod block;
 mod error;
 mod view;
 
-pub use block::ChainBlock;
 pub use error::ImportError;
 pub use view::ParentView;
 
-use crate::execution::{ExecFailure, ExecuteRequest, ExecuteResult};
+use crate::chain_block::ChainBlock;
+use crate::execution::{ExecFailure, ExecuteRequest, ExecuteResult, ReceiptRoots};
+use crate::fork_choice::is_better_head;
 use crate::genesis::GenesisBlock;
 use crate::rewards::block_rewards;
 use crate::root::RootCalculator;
 use crate::validate::{
-    Ancestor, BlockError, OMMER_ANCESTORS, ParentHeader, decode_block, validate_access_list, validate_body,
-    validate_header, validate_ommers, validate_outcome, validate_transactions_root,
+    Ancestor, BlockError, OMMER_ANCESTORS, decode_block, validate_before_execution, validate_outcome,
+    validate_transactions_root,
 };
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::map::B256Map;
 use alloy_primitives::{B256, U256};
-use motet_types::{Block, BlockOutcome, BlockRules, ChainSpec, Fork, MemoryState, RecoveredBlock, TxError};
+use motet_types::{Block, BlockOutcome, ChainSpec, Fork, MemoryState, RecoveredBlock, TxError};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -202,7 +202,12 @@ impl MemoryChain {
         let Some(parent) = self.blocks.get(&parent_hash).cloned() else {
             return Err(BlockError::UnknownParent { parent_hash }.into());
         };
-        let rules = self.validate_before_execution(&block, access_list.as_ref(), &parent)?;
+        let ancestors: Vec<Ancestor<'_>> = match block.body.ommers.is_empty() {
+            true => Vec::new(),
+            false => self.ancestry(parent_hash).take(OMMER_ANCESTORS).map(|block| block.as_ancestor()).collect(),
+        };
+        let list = access_list.as_ref();
+        let rules = validate_before_execution(&block, list, &parent.as_parent(), &ancestors, &self.spec)?;
         let Some(before) = self.states.get(&parent_hash).cloned() else {
             return Err(ImportError::StateDropped { hash: parent_hash });
         };
@@ -212,16 +217,17 @@ impl MemoryChain {
 
         let rewards = block_rewards(recovered.header(), &recovered.block.body.ommers, &rules);
         let has_receipt_roots = !rules.is_active(Fork::Byzantium) && recovered.tx_count() > 0;
-        let mut receipt_roots = has_receipt_roots.then(|| RootCalculator::clone(&before));
+        let view = ParentView::new(&self.blocks, parent_hash, before.state());
         let request = ExecuteRequest {
             block: &recovered,
             rules: &rules,
             parent: &parent.block().header,
             parent_hash,
             parent_total_difficulty: parent.total_difficulty(),
-            view: ParentView::new(&self.blocks, parent_hash, before.state()),
+            view: &view,
             rewards: &rewards,
-            receipt_roots: receipt_roots.as_mut(),
+            receipt_roots: has_receipt_roots.then_some(&*before as &dyn ReceiptRoots),
+            steps: None,
         };
         let outcome = execute(request).map_err(|failure| match failure {
             ExecFailure::Invalid(error) => ImportError::Invalid(error),
@@ -238,28 +244,6 @@ impl MemoryChain {
         Ok(Imported { is_head: self.head == hash, block: kept, outcome: Some(outcome) })
     }
 
-    /// All checks that need no execution, in the order in which clients report them.
-    fn validate_before_execution(
-        &self,
-        block: &Block,
-        access_list: Option<&BlockAccessList>,
-        parent: &ChainBlock,
-    ) -> Result<BlockRules, BlockError> {
-        let total_difficulty = Some(parent.total_difficulty());
-        let parent_header = ParentHeader { hash: parent.hash(), header: &parent.block().header, total_difficulty };
-        let rules = validate_header(&block.header, &parent_header, &self.spec)?;
-        validate_body(block, &rules)?;
-        if !block.body.ommers.is_empty() {
-            let ancestors: Vec<Ancestor<'_>> =
-                self.ancestry(parent.hash()).take(OMMER_ANCESTORS).map(|block| block.as_ancestor()).collect();
-            validate_ommers(&block.body.ommers, &ancestors, &self.spec, total_difficulty)?;
-        }
-        if let Some(list) = access_list {
-            validate_access_list(block, list, &rules)?;
-        }
-        Ok(rules)
-    }
-
     fn keep(
         &mut self,
         hash: B256,
@@ -273,21 +257,11 @@ impl MemoryChain {
         self.blocks.insert(hash, block.clone());
         self.states.insert(hash, Arc::new(state));
         self.states_by_age.push_back(hash);
-        if self.is_better_head(&block) {
+        if is_better_head(&block, self.head()) {
             self.head = hash;
         }
         self.drop_old_states();
         block
-    }
-
-    /// From Paris on consensus decides, and a block is only handed in when it extends what was chosen;
-    /// before, the heaviest chain wins.
-    fn is_better_head(&self, block: &ChainBlock) -> bool {
-        let head = self.head();
-        if block.fork() >= Fork::Paris {
-            return true;
-        }
-        head.fork() < Fork::Paris && block.total_difficulty() > head.total_difficulty()
     }
 
     fn drop_old_states(&mut self) {

@@ -7,7 +7,7 @@
 //!                          header, transactions          header, outcome, state root
 //! ```
 //!
-//! [`crate::MemoryChain::import`] calls them in this order; each can be called alone, as long as those
+//! [`crate::MemoryChain`] and [`crate::Chain`] call them in this order ([`validate_before_execution`] is all before execution); each can be called alone, as long as those
 //! before it passed. All of them report through one [`BlockError`].
 //!
 //! Proof-of-work seals (`mix_hash` and `nonce` before Paris) are not verified: Motet follows chains whose
@@ -15,6 +15,7 @@
 //! block from the future is for the caller to hold back.
 
 mod base_fee;
+mod before;
 mod blob_gas;
 mod body;
 mod decode;
@@ -27,6 +28,7 @@ mod outcome;
 mod transaction;
 
 pub use base_fee::next_base_fee;
+pub use before::validate_before_execution;
 pub use blob_gas::next_excess_blob_gas;
 pub use body::{BLOCK_RLP_BYTES_MAX, validate_access_list, validate_body, validate_transactions_root};
 pub use decode::decode_block;
@@ -35,5 +37,5 @@ pub use error::BlockError;
 pub use header::{ParentHeader, validate_header};
 pub use names::{exception_names, tx_exception_names};
 pub use ommers::{Ancestor, OMMER_ANCESTORS, OMMERS_MAX, validate_ommers};
-pub use outcome::validate_outcome;
+pub use outcome::{validate_outcome, validate_results, validate_state_root};
 pub use transaction::{initcode_bytes_max, is_known_type, validate_transactions};

@@ -119,7 +119,7 @@ fn write(dir: &Path, seed: u64, engine: EngineKind) -> Result<(), Box<dyn Error>
             let to = next - 2 - luck / 50 % 6;
             writeln!(out, "!{to}")?;
             out.flush()?;
-            store.rollback(to)?;
+            store.rollback(to, None)?;
             next = to + 1;
         } else {
             let count = if luck % 16 == 1 { 4 } else { 1 };

@@ -27,6 +27,13 @@
 //!   written, the rest is cut off and the cut is synced. A failed sync is never repeated over the same bytes: they are
 //!   cut off and written anew. Tables that fail leave their blocks in log and memory, up to a bound.
 //!
+//! # The tries
+//!
+//! Nodes of the tries are not in the log: they follow from the changes of the state. A store that keeps them
+//! ([`TrieMode::Paged`]) writes them in the batch that has the flat state of the same blocks, so both are always those of one
+//! block; blocks that the log has and the tables lack get their nodes at opening from the trie that the tables hold, with every
+//! batch's root compared. A rollback carries its nodes with it, as all that it writes.
+//!
 //! Damage is told from crashes by what it contradicts: a frame that is not whole although later frames say that it had
 //! been synced, segments or records that do not follow each other, a log that ends before the tables do, a value whose
 //! checksum does not hold. It is named by file and offset, or by table and key, and nothing is served from it.
@@ -55,6 +62,8 @@ mod leaves;
 mod lock;
 pub mod log;
 mod model_tables;
+mod nodes;
+mod open_trie;
 mod opening;
 mod options;
 mod past;
@@ -75,8 +84,9 @@ pub use error::{Corruption, StoreError};
 pub use fjall_tables::FjallTables;
 pub use format::{FORMAT_VERSION, Identity};
 pub use model_tables::ModelTables;
+pub use open_trie::{Progress, Verify};
 pub use opening::Opened;
-pub use options::Options;
+pub use options::{Options, TrieMode};
 pub use record::{Head, Kind, Record};
 pub use redb_tables::RedbTables;
 pub use view::StoredState;

@@ -17,6 +17,8 @@
 //! witness is one over [`WitnessNodes`]. Whatever a store gives is checked against the hash that leads there; a node
 //! that is missing, wrong or malformed is an error that names its place.
 //!
+//! Many may read one trie: each over an overlay of its own, a trie whose store is the whole one.
+//!
 //! Reading order: `path`, `node`, `edit`, `hash`, `top`, `split`, [`StateTrie`].
 
 mod account;
@@ -31,14 +33,17 @@ mod evict;
 mod hash;
 mod hashed_trie;
 mod heap;
+mod leaves;
 mod node;
 mod node_store;
+mod overlay;
 mod path;
 mod proof;
 mod split;
 mod state_trie;
 mod subtrie;
 mod top;
+mod undo;
 mod witness;
 
 pub use account::{EMPTY_ROOT, TrieAccount};
@@ -47,6 +52,7 @@ pub use crew::Crew;
 pub use error::{NodeFault, NodePlace, NodeStoreError, TrieError, TrieId};
 pub use hash::Keccak;
 pub use hashed_trie::{HashedTrie, LeafUpdate};
+pub(crate) use leaves::StoredLeaves;
 pub use node_store::{MemoryNodeStore, NodeBatch, NodeStore, WitnessNodes};
 pub use path::NodePath;
 pub use proof::{AccountProof, ProofError, StorageProof, verify_proof};

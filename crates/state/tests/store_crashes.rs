@@ -6,12 +6,15 @@ mod store_chain;
 
 use motet_state::store::faults::{Fault, Faults};
 use motet_state::store::faulty_disk::FaultyDisk;
-use motet_state::store::{Head, ModelTables, Opened, Store, StoreError};
+use motet_state::store::{Head, ModelTables, Opened, Options, Store, StoreError};
+use motet_state::trie::StateTrie;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::path::Path;
 use std::sync::Arc;
-use store_chain::{Link, assert_state, assert_store, genesis, next, options, seeds};
+use store_chain::{
+    Link, assert_state, assert_store, commit, genesis, next, open_trie, options, paged_options, rollback, seeds,
+};
 
 /// What a history does.
 #[derive(Clone, Debug)]
@@ -59,7 +62,10 @@ struct Machine {
     faults: Arc<Faults>,
     disk: FaultyDisk,
     engine: ModelTables,
+    options: Options,
     store: Option<Store>,
+    /// Of a store that keeps nodes.
+    trie: Option<StateTrie>,
     /// The chain that was acknowledged.
     chain: Vec<Link>,
     /// The highest that it ever was.
@@ -76,16 +82,19 @@ enum End {
 }
 
 impl Machine {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, options: Options) -> Self {
         let faults = Arc::new(Faults::new(seed));
         let (disk, engine) = (FaultyDisk::new(faults.clone()), ModelTables::new(faults.clone()));
-        Self { faults, disk, engine, store: None, chain: Vec::new(), peak: 0, second_crashes: 0 }
+        Self { faults, disk, engine, options, store: None, trie: None, chain: Vec::new(), peak: 0, second_crashes: 0 }
     }
 
     fn open(&mut self) -> Result<Opened, StoreError> {
-        self.store = None;
+        (self.store, self.trie) = (None, None);
         let (disk, engine) = (Arc::new(self.disk.clone()), Arc::new(self.engine.clone()));
-        let (store, opened) = Store::open_on(Path::new("/db"), options(), disk, engine)?;
+        let (store, opened) = Store::open_on(Path::new("/db"), self.options.clone(), disk, engine)?;
+        // Compared with the flat state in any case.
+        let trie = open_trie(&store)?;
+        self.trie = Some(trie).filter(|_| self.options.trie != options().trie);
         self.store = Some(store);
         Ok(opened)
     }
@@ -97,12 +106,12 @@ impl Machine {
         let store = self.store.as_ref().expect("it was opened");
         match action {
             Action::Commit(links) => {
-                store.commit_many(links.iter().map(|link| link.block.clone()).collect())?;
+                commit(store, &mut self.trie, links)?;
                 self.chain.extend(links.iter().cloned());
                 self.peak = self.peak.max(self.chain.len() - 1);
             }
             Action::Rollback(height) => {
-                store.rollback(*height)?;
+                rollback(store, &mut self.trie, *height)?;
                 self.chain.truncate(*height as usize + 1);
             }
             Action::Step => drop(store.step()?),
@@ -119,7 +128,7 @@ impl Machine {
                 Ok(()) => return End::Done,
                 Err(_) if self.faults.has_stopped() => return End::Failed,
                 Err(StoreError::MustReopen { .. }) => {
-                    self.store = None;
+                    (self.store, self.trie) = (None, None);
                     self.faults.clear();
                     self.open().unwrap_or_else(|error| panic!("{error}"));
                     if self.settle(action) {
@@ -166,7 +175,7 @@ impl Machine {
     }
 
     fn crash(&mut self) {
-        self.store = None;
+        (self.store, self.trie) = (None, None);
         self.faults.clear();
         self.disk.crash();
         self.engine.crash();
@@ -222,8 +231,8 @@ fn hash_of(head: Option<Head>) -> Option<alloy_primitives::B256> {
 }
 
 /// Runs a history with one fault, a few actions more, and then a crash.
-fn run(history: &[Action], seed: u64, at: u64, fault: Fault) -> Machine {
-    let mut machine = Machine::new(seed ^ at << 8);
+fn run(history: &[Action], seed: u64, at: u64, fault: Fault, options: &Options) -> Machine {
+    let mut machine = Machine::new(seed ^ at << 8, options.clone());
     machine.faults.plan(at, fault);
     let mut to_go_on = 12;
     for action in history {
@@ -250,42 +259,63 @@ fn run(history: &[Action], seed: u64, at: u64, fault: Fault) -> Machine {
     machine
 }
 
-fn at_every_operation(fault: Fault) {
+fn at_every_operation(fault: Fault, options: &Options) {
     let (mut points, mut second_crashes, mut blocks, mut histories) = (0, 0, 0, 0);
     for seed in seeds(1) {
         println!("seed {seed}");
         let history = history(seed, 200);
-        let whole = run(&history, seed, u64::MAX, Fault::Stops);
+        let whole = run(&history, seed, u64::MAX, Fault::Stops, options);
         for at in 0..whole.faults.operations() {
-            second_crashes += run(&history, seed, at, fault).second_crashes;
+            second_crashes += run(&history, seed, at, fault, options).second_crashes;
             points += 1;
         }
         let commits = history.iter().map(|action| if let Action::Commit(links) = action { links.len() } else { 0 });
         blocks += commits.sum::<usize>();
         histories += 1;
     }
+    let kept = if options.trie == store_chain::options().trie { "" } else { ", nodes in the store" };
     println!(
-        "{fault:?}: {points} points in {histories} histories of {blocks} commits, {second_crashes} second crashes"
+        "{fault:?}{kept}: {points} points in {histories} histories of {blocks} commits, {second_crashes} second crashes"
     );
     assert!(points > 500);
 }
 
 #[test]
 fn a_crash_before_any_operation_leaves_a_committed_block() {
-    at_every_operation(Fault::Stops);
+    at_every_operation(Fault::Stops, &options());
 }
 
 #[test]
 fn a_crash_in_the_middle_of_any_operation_leaves_a_committed_block() {
-    at_every_operation(Fault::Tears);
+    at_every_operation(Fault::Tears, &options());
 }
 
 #[test]
 fn any_operation_that_fails_costs_nothing_but_itself() {
-    at_every_operation(Fault::Fails);
+    at_every_operation(Fault::Fails, &options());
 }
 
 #[test]
 fn a_disk_that_is_full_at_any_operation_costs_nothing() {
-    at_every_operation(Fault::NoSpace);
+    at_every_operation(Fault::NoSpace, &options());
+}
+
+#[test]
+fn a_crash_before_any_operation_leaves_the_trie_of_the_flat_state() {
+    at_every_operation(Fault::Stops, &paged_options());
+}
+
+#[test]
+fn a_crash_in_the_middle_of_any_operation_leaves_the_trie_of_the_flat_state() {
+    at_every_operation(Fault::Tears, &paged_options());
+}
+
+#[test]
+fn any_operation_that_fails_leaves_the_trie_of_the_flat_state() {
+    at_every_operation(Fault::Fails, &paged_options());
+}
+
+#[test]
+fn a_disk_that_is_full_leaves_the_trie_of_the_flat_state() {
+    at_every_operation(Fault::NoSpace, &paged_options());
 }

@@ -66,7 +66,7 @@ fn random_history(seed: u64, disk: &dyn Fn() -> Arc<dyn Disk>, dir: &Path, engin
             3 | 4 => drop(store.step().unwrap()),
             5 if links.len() - 1 > oldest => {
                 links.truncate(rng.random_range(oldest + 1..links.len()));
-                let head = store.rollback(links.last().unwrap().block.height).unwrap();
+                let head = store.rollback(links.last().unwrap().block.height, None).unwrap();
                 assert_eq!(head.hash, links.last().unwrap().block.hash);
                 assert_store(&store, &links, 1);
                 assert!(matches!(
@@ -198,9 +198,9 @@ fn states_older_than_the_history_are_refused() {
     let refused = store.state_at(23).unwrap_err();
     assert!(matches!(refused, StoreError::NoHistory { height: 23, oldest: Some(24), head: Some(40) }), "{refused}");
     assert!(matches!(store.state_at(41), Err(StoreError::NoHistory { .. })));
-    assert!(matches!(store.rollback(23), Err(StoreError::NoHistory { .. })));
-    assert!(matches!(store.rollback(41), Err(StoreError::NoHistory { .. })));
-    store.rollback(24).unwrap();
+    assert!(matches!(store.rollback(23, None), Err(StoreError::NoHistory { .. })));
+    assert!(matches!(store.rollback(41, None), Err(StoreError::NoHistory { .. })));
+    store.rollback(24, None).unwrap();
     assert_store(&store, &links[..25], 1);
 }
 

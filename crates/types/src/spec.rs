@@ -183,6 +183,21 @@ impl ChainSpec {
         Ok(spec)
     }
 
+    /// A chain with no fork but what is set later, and with no blob parameters.
+    pub fn bare(chain_id: u64, deposit_contract: Address) -> Self {
+        Self { chain_id, deposit_contract, activations: BTreeMap::new(), blob_schedule: BTreeMap::new() }
+    }
+
+    /// The forks that are set, in order, with their activations.
+    pub fn activations(&self) -> impl Iterator<Item = (Fork, ForkCondition)> + '_ {
+        self.activations.iter().map(|(fork, condition)| (*fork, *condition))
+    }
+
+    /// The forks that change blob parameters, in order, with these.
+    pub fn blob_schedule(&self) -> impl Iterator<Item = (Fork, BlobParams)> + '_ {
+        self.blob_schedule.iter().map(|(fork, params)| (*fork, *params))
+    }
+
     /// Sets when a fork activates.
     pub fn set_activation(&mut self, fork: Fork, condition: ForkCondition) {
         self.activations.insert(fork, condition);

@@ -1,6 +1,6 @@
 //! The state after a block, as its child sees it.
 
-use super::ChainBlock;
+use crate::chain_block::ChainBlock;
 use alloy_primitives::map::B256Map;
 use alloy_primitives::{Address, B256};
 use motet_types::{Location, MemoryState, Read, StateView, Value, ViewError};

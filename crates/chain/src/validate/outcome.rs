@@ -1,7 +1,7 @@
 //! What execution gave against what the header says.
 
 use super::BlockError;
-use alloy_consensus::Transaction as _;
+use alloy_consensus::{Header, Transaction as _};
 use alloy_eip7928::compute_block_access_list_hash;
 use alloy_primitives::B256;
 use motet_types::access_list::{ITEM_COST, list_items};
@@ -20,6 +20,15 @@ pub fn validate_outcome(
     outcome: &BlockOutcome,
     state_root: impl FnOnce() -> B256,
 ) -> Result<(), BlockError> {
+    validate_results(block, outcome)?;
+    validate_state_root(&block.header, state_root())
+}
+
+/// Checks everything of an outcome but the state root: gas, blooms, receipts, requests, access list.
+///
+/// # Errors
+/// Names the first field that differs.
+pub fn validate_results(block: &Block, outcome: &BlockOutcome) -> Result<(), BlockError> {
     let header = &block.header;
     if header.gas_used != outcome.gas.header {
         return Err(BlockError::GasUsed { got: header.gas_used, computed: outcome.gas.header });
@@ -53,7 +62,14 @@ pub fn validate_outcome(
             return Err(BlockError::AccessListHash { got, computed });
         }
     }
-    let computed = state_root();
+    Ok(())
+}
+
+/// Checks the state root.
+///
+/// # Errors
+/// When it is another one.
+pub fn validate_state_root(header: &Header, computed: B256) -> Result<(), BlockError> {
     if header.state_root != computed {
         return Err(BlockError::StateRoot { got: header.state_root, computed });
     }
@@ -63,7 +79,6 @@ pub fn validate_outcome(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_consensus::Header;
     use alloy_eip7928::AccountChanges;
     use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
     use alloy_primitives::{Address, Bloom, b256};

@@ -5,11 +5,13 @@ use super::cell;
 use super::engine::{Table, Write};
 use super::error::StoreError;
 use super::layer::Layer;
+use super::nodes::put_nodes;
 use super::record::Head;
 use super::reverse::{ReverseAccount, ReverseDiff};
 use super::tables::{
     Tables, account_payload, at_height, put_account_row, put_head, put_slot_row, slot_key, slot_payload,
 };
+use crate::trie::NodeBatch;
 use alloy_primitives::map::{AddressSet, B256Map};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use motet_keccak::keccak256_many;
@@ -65,16 +67,17 @@ impl<'a> Application<'a> {
         Self { tables, cache, past, pending: Pending::default(), writes: Vec::new(), wiped: AddressSet::default() }
     }
 
-    /// Writes the layers to the tables and updates the cache.
+    /// Writes the layers to the tables, with the change of nodes that belongs to them all, and updates the cache.
     ///
     /// # Errors
     /// When the tables fail. The same layers are then applied again, from the start.
-    pub(crate) fn run(mut self, layers: &[Arc<Layer>]) -> Result<(), StoreError> {
+    pub(crate) fn run(mut self, layers: &[Arc<Layer>], nodes: &NodeBatch) -> Result<(), StoreError> {
         for layer in layers {
             self.add(layer)?;
         }
         let Some(last) = layers.last() else { return Ok(()) };
         self.put_pending();
+        put_nodes(self.tables, &mut self.writes, nodes)?;
         put_head(&mut self.writes, &last.head);
         self.cache.move_epoch();
         self.tables.0.write(self.writes)?;

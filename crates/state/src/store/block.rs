@@ -2,6 +2,7 @@
 
 use super::record::Head;
 use super::wire::{Wire, put_account, put_bytes, put_len, put_u256};
+use crate::trie::NodeBatch;
 use alloy_primitives::{Address, B256, Bytes};
 use motet_types::{AccountDiff, StateDiff};
 use std::collections::BTreeMap;
@@ -26,6 +27,8 @@ pub struct CommittedBlock {
     pub root: B256,
     /// The change of the state.
     pub diff: Arc<StateDiff>,
+    /// The change of the trie's nodes that goes with it, for a store that keeps them. Not in the log: it follows from the diff.
+    pub nodes: Option<Arc<NodeBatch>>,
     /// Encoded header.
     pub header: Bytes,
     /// Encoded body.

@@ -3,6 +3,7 @@
 use super::block::CommittedBlock;
 use super::engine::Table;
 use super::error::{Corruption, StoreError};
+use super::nodes::place_of;
 use super::tables::{account_of, malformed, slot_of};
 use super::wire::Wire;
 use super::writer::Store;
@@ -165,6 +166,7 @@ impl Store {
                 let is_well_formed = match table {
                     Table::Accounts => account_of(&payload).is_some(),
                     Table::Slots => slot_of(&payload).is_some(),
+                    Table::Nodes => place_of(&key).is_some(),
                     Table::Codes => alloy_primitives::keccak256(&payload) == key[..],
                     _ => true,
                 };

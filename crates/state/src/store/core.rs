@@ -5,6 +5,7 @@ use super::cache::Cache;
 use super::error::StoreError;
 use super::layer::{LayerList, Layers};
 use super::tables::Tables;
+use crate::trie::NodeBatch;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,11 +15,11 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// Bounds on what waits for the tables.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// Payload bytes of layers that wait; at least one layer may.
+    /// Bytes of payload and nodes of layers that wait; at least one layer may.
     pub(crate) waiting_bytes: usize,
     /// Layers that wait; at least one may.
     pub(crate) waiting_blocks: usize,
-    /// Payload bytes of one batch for the tables; at least one layer.
+    /// Bytes of payload and nodes of one batch for the tables; at least one layer.
     pub(crate) batch_bytes: usize,
     /// Payload bytes of layers that are kept for views.
     pub(crate) kept_bytes: usize,
@@ -75,17 +76,24 @@ impl Core {
         let waiting = list.waiting();
         let mut bytes = 0;
         let fitting = waiting.iter().take_while(|layer| {
-            let fits = bytes == 0 || bytes + layer.bytes <= self.bounds.batch_bytes;
-            bytes += layer.bytes.max(1);
+            let fits = bytes == 0 || bytes + layer.waiting_bytes() <= self.bounds.batch_bytes;
+            bytes += layer.waiting_bytes().max(1);
             fits
         });
         let batch = &waiting[..fitting.count()];
         let moved = match batch.last() {
             None => Ok(false),
             Some(last) => {
-                let applied = Application::new(&self.tables, &self.cache, self.past).run(batch);
+                let mut nodes = NodeBatch::default();
+                for layer in batch {
+                    if let Some(later) = layer.nodes() {
+                        nodes.append(Arc::unwrap_or_clone(later));
+                    }
+                }
+                let applied = Application::new(&self.tables, &self.cache, self.past).run(batch, &nodes);
                 applied.and_then(|()| self.tables.0.flush().map_err(StoreError::from)).map(|()| {
                     self.layers.change(|list| list.applied = last.head.seq);
+                    batch.iter().for_each(|layer| layer.forget_nodes());
                     true
                 })
             }
@@ -127,7 +135,7 @@ impl Core {
     fn has_room(&self) -> bool {
         let list = self.layers.now();
         let waiting = list.waiting();
-        let bytes: usize = waiting.iter().map(|layer| layer.bytes).sum();
+        let bytes: usize = waiting.iter().map(|layer| layer.waiting_bytes()).sum();
         waiting.is_empty() || waiting.len() < self.bounds.waiting_blocks && bytes < self.bounds.waiting_bytes
     }
 

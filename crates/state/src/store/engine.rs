@@ -40,11 +40,13 @@ pub enum Table {
     AccountHistory = 14,
     /// keccak(address), keccak(slot), height -> the value before that block; archives only.
     SlotHistory = 15,
+    /// Trie, path -> node, where the tries are kept on disk.
+    Nodes = 16,
 }
 
 impl Table {
     /// All tables, by number.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Meta,
         Self::Accounts,
         Self::Slots,
@@ -61,6 +63,7 @@ impl Table {
         Self::Names,
         Self::AccountHistory,
         Self::SlotHistory,
+        Self::Nodes,
     ];
 
     /// The name that engines and errors know the table by.
@@ -82,6 +85,7 @@ impl Table {
             Self::Names => "names",
             Self::AccountHistory => "account_history",
             Self::SlotHistory => "slot_history",
+            Self::Nodes => "nodes",
         }
     }
 

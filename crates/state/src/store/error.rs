@@ -1,6 +1,7 @@
 //! What can go wrong with a store, by who is at fault.
 
 use super::engine::EngineError;
+use crate::trie::{NodePlace, NodeStoreError, TrieError};
 use alloy_primitives::{B256, Bytes};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -73,6 +74,17 @@ pub enum StoreError {
         /// Height and hash of the head; `None` for an empty store, which takes its genesis only.
         head: Option<(u64, B256)>,
     },
+    /// A store that keeps the nodes of the tries is to take a block, or a way back, without those that it changes, or with others.
+    #[error("block {height}: the nodes that lead to state root {root} are not given")]
+    Nodes {
+        /// The block's height.
+        height: u64,
+        /// Its state root.
+        root: B256,
+    },
+    /// A trie that cannot be used.
+    #[error(transparent)]
+    Trie(TrieError),
     /// A record longer than the log takes.
     #[error("block {height} takes {bytes} bytes in the log, at most {max} fit")]
     TooLarge {
@@ -123,6 +135,25 @@ impl StoreError {
     }
 }
 
+impl From<TrieError> for StoreError {
+    fn from(error: TrieError) -> Self {
+        let (at, what) = match error {
+            TrieError::Missing { at, .. } => (at, "it is missing"),
+            TrieError::Mismatch { at, .. } => (at, "another node is there"),
+            TrieError::Malformed { at, .. } => (at, "it is malformed"),
+            // The store's own error, which came up through the trie.
+            TrieError::Store { at, source: NodeStoreError(source) } => {
+                return match source.downcast::<Self>() {
+                    Ok(ours) => *ours,
+                    Err(source) => Self::Trie(TrieError::Store { at, source: NodeStoreError(source) }),
+                };
+            }
+            other => return Self::Trie(other),
+        };
+        Corruption::Node { at: *at, what }.into()
+    }
+}
+
 /// Damage, by place. It is never served and never silently repaired.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Corruption {
@@ -163,6 +194,42 @@ pub enum Corruption {
         table: &'static str,
         /// The key.
         key: Bytes,
+    },
+    /// A node of a trie.
+    #[error("node at {at}: {what}")]
+    Node {
+        /// Its place.
+        at: NodePlace,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// An account of the flat state, or of the trie.
+    #[error("account hash {account}: {what}")]
+    Account {
+        /// keccak-256 of the address.
+        account: B256,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A slot of the flat state, or of the trie.
+    #[error("slot hash {slot} of account hash {account}: {what}")]
+    Slot {
+        /// keccak-256 of the address.
+        account: B256,
+        /// keccak-256 of the slot.
+        slot: B256,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The state is not the one that the block says.
+    #[error("the state has root {found}, block {height} says {expected}")]
+    Root {
+        /// The block.
+        height: u64,
+        /// The root of what is there.
+        found: B256,
+        /// The root that the block says.
+        expected: B256,
     },
     /// Tables that come from different moments.
     #[error("table {table} is at record {found:?}, the head at {wanted}")]

@@ -2,6 +2,7 @@
 
 use super::disk::Disk;
 use super::error::{Corruption, StoreError};
+use super::options::TrieMode;
 use super::wire::{Wire, put_bytes};
 use alloy_primitives::B256;
 use std::io::ErrorKind;
@@ -24,17 +25,26 @@ pub struct Identity {
     pub archive: bool,
 }
 
-/// The format file: magic, version, checksum of the rest, chain id, genesis, archive, engine.
-pub(crate) fn check_or_write(
-    disk: &dyn Disk,
-    dir: &Path,
-    identity: &Identity,
-    engine: &'static str,
-) -> Result<bool, StoreError> {
+/// What the format file says, in its order.
+#[derive(Debug)]
+pub(crate) struct Contents<'a> {
+    pub(crate) identity: &'a Identity,
+    pub(crate) trie: TrieMode,
+    pub(crate) engine: &'static str,
+}
+
+impl Contents<'_> {
+    fn is_paged(&self) -> bool {
+        matches!(self.trie, TrieMode::Paged { .. })
+    }
+}
+
+/// The format file: magic, version, checksum of the rest, chain id, genesis, archive, trie nodes, engine.
+pub(crate) fn check_or_write(disk: &dyn Disk, dir: &Path, contents: &Contents<'_>) -> Result<bool, StoreError> {
     let path = dir.join(NAME);
     match disk.read(&path) {
-        Ok(bytes) => check(&bytes, dir, path, identity, engine).map(|()| false),
-        Err(error) if error.kind() == ErrorKind::NotFound => write(disk, dir, &path, identity, engine).map(|()| true),
+        Ok(bytes) => check(&bytes, dir, path, contents).map(|()| false),
+        Err(error) if error.kind() == ErrorKind::NotFound => write(disk, dir, &path, contents).map(|()| true),
         Err(error) => Err(StoreError::disk("read", &path)(error)),
     }
 }
@@ -45,7 +55,8 @@ pub(crate) fn is_there(disk: &dyn Disk, dir: &Path) -> Result<bool, StoreError> 
     Ok(names.iter().any(|name| name == NAME))
 }
 
-fn check(bytes: &[u8], dir: &Path, file: PathBuf, identity: &Identity, engine: &str) -> Result<(), StoreError> {
+fn check(bytes: &[u8], dir: &Path, file: PathBuf, contents: &Contents<'_>) -> Result<(), StoreError> {
+    let Contents { identity, engine, .. } = contents;
     let damaged = |what| Corruption::Format { file: file.clone(), what };
     let mut wire = Wire::new(bytes);
     if wire.take(MAGIC.len()) != Some(&MAGIC[..]) {
@@ -60,8 +71,9 @@ fn check(bytes: &[u8], dir: &Path, file: PathBuf, identity: &Identity, engine: &
     if version != FORMAT_VERSION {
         return Err(StoreError::Version { path: dir.to_owned(), found: version, known: FORMAT_VERSION });
     }
-    let found = (|| Some((wire.u64()?, wire.b256()?, wire.byte()?, wire.bytes()?)))().ok_or(damaged("cut off"))?;
-    let found = (found.0, found.1, found.2, String::from_utf8_lossy(found.3).into_owned());
+    let found = (|| Some((wire.u64()?, wire.b256()?, wire.byte()?, wire.byte()?, wire.bytes()?)))()
+        .ok_or(damaged("cut off"))?;
+    let found = (found.0, found.1, found.2, found.3, String::from_utf8_lossy(found.4).into_owned());
     let other = |what, found: String, wanted: String| StoreError::Other { path: dir.to_owned(), what, found, wanted };
     if found.0 != identity.chain_id {
         return Err(other("chain", found.0.to_string(), identity.chain_id.to_string()));
@@ -73,17 +85,23 @@ fn check(bytes: &[u8], dir: &Path, file: PathBuf, identity: &Identity, engine: &
         let word = |archive| if archive { "all of the past" } else { "the latest past" }.to_owned();
         return Err(other("history of", word(found.2 == 1), word(identity.archive)));
     }
-    if found.3 != engine {
-        return Err(other("engine", found.3, engine.to_owned()));
+    if found.3 != u8::from(contents.is_paged()) {
+        let word = |paged| if paged { "in the store" } else { "in memory" }.to_owned();
+        return Err(other("trie nodes", word(found.3 == 1), word(contents.is_paged())));
+    }
+    if found.4 != *engine {
+        return Err(other("engine", found.4, (*engine).to_owned()));
     }
     Ok(())
 }
 
-fn write(disk: &dyn Disk, dir: &Path, path: &Path, identity: &Identity, engine: &str) -> Result<(), StoreError> {
+fn write(disk: &dyn Disk, dir: &Path, path: &Path, contents: &Contents<'_>) -> Result<(), StoreError> {
+    let Contents { identity, engine, .. } = contents;
     let mut rest = Vec::new();
     rest.extend_from_slice(&identity.chain_id.to_be_bytes());
     rest.extend_from_slice(identity.genesis.as_slice());
     rest.push(u8::from(identity.archive));
+    rest.push(u8::from(contents.is_paged()));
     put_bytes(&mut rest, engine.as_bytes());
     let mut bytes = [&MAGIC[..], &FORMAT_VERSION.to_be_bytes()].concat();
     let sum = crc32c::crc32c_append(crc32c::crc32c(&bytes), &rest);

@@ -2,10 +2,12 @@
 
 use super::engine::Table;
 use super::error::StoreError;
+use super::layer::LayerList;
 use super::past::PastDiffs;
 use super::tables::malformed;
 use super::view::{Moment, StoredState};
 use super::writer::Store;
+use crate::trie::HashedDiff;
 use std::sync::Arc;
 
 impl Store {
@@ -42,6 +44,27 @@ impl Store {
         };
         let moment = Moment::new(Arc::clone(&self.core), pin, height, hash, past);
         Ok(StoredState::new(moment, self.readers.as_ref()))
+    }
+
+    /// The change of the state that takes back the block at a height, by hashed keys.
+    ///
+    /// # Errors
+    /// When the history does not reach so far, or the tables fail.
+    pub fn reverse(&self, height: u64) -> Result<HashedDiff, StoreError> {
+        let waits = |list: &LayerList| list.at(height).map(Arc::clone);
+        if let Some(layer) = waits(&self.core.layers.now()) {
+            if layer.reverse.get().is_none() {
+                // It is made on the way into the tables.
+                self.core.drain()?;
+            }
+            if let Some(reverse) = layer.reverse.get() {
+                return Ok(reverse.to_change());
+            }
+        }
+        match self.core.tables.history(height)? {
+            Some(reverse) => Ok(reverse.to_change()),
+            None => Err(self.no_history(height)?),
+        }
     }
 
     /// What the blocks from one height to another overwrote, if all of it is there.

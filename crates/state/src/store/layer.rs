@@ -4,13 +4,17 @@ use super::block::CommittedBlock;
 use super::filter::{Filter, Hasher, Probe};
 use super::record::Head;
 use super::reverse::ReverseDiff;
-use alloy_primitives::{Address, U256};
+use crate::trie::{NodeBatch, NodePath, TrieId};
+use alloy_primitives::{Address, Bytes, U256};
 use motet_types::{BlockHashes, Location, Value};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 /// Hashes of ancestors that are kept at hand: as many as BLOCKHASH can ask for.
 pub(crate) const ANCESTORS: u64 = 256;
+
+/// What a changed node takes besides its own bytes.
+const NODE_BYTES: usize = 120;
 
 /// A committed block in memory.
 #[derive(Debug)]
@@ -19,6 +23,10 @@ pub(crate) struct Layer {
     pub(crate) block: CommittedBlock,
     /// Length of its record's payload: what it weighs.
     pub(crate) bytes: usize,
+    /// What its nodes weigh besides, as long as it waits.
+    node_bytes: usize,
+    /// Changed nodes of the tries, until the tables have them. A layer gives them up when no list says any more that it waits.
+    nodes: RwLock<Option<Arc<NodeBatch>>>,
     /// What it overwrote. Set before the tables or the cache take the block: while it is not, they have the state before.
     pub(crate) reverse: OnceLock<Arc<ReverseDiff>>,
     /// Made when somebody first looks for a location.
@@ -26,8 +34,35 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    pub(crate) fn new(head: Head, block: CommittedBlock, bytes: usize) -> Self {
-        Self { head, block, bytes, reverse: OnceLock::new(), filter: OnceLock::new() }
+    pub(crate) fn new(head: Head, mut block: CommittedBlock, bytes: usize) -> Self {
+        let nodes = block.nodes.take();
+        let node_bytes = nodes.as_ref().map_or(0, |nodes| nodes.bytes() + NODE_BYTES * nodes.nodes.len());
+        let (reverse, filter) = (OnceLock::new(), OnceLock::new());
+        Self { head, block, bytes, node_bytes, nodes: RwLock::new(nodes), reverse, filter }
+    }
+
+    /// What it weighs while it waits for the tables.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.bytes + self.node_bytes
+    }
+
+    /// Changed nodes, while it waits for the tables.
+    pub(crate) fn nodes(&self) -> Option<Arc<NodeBatch>> {
+        self.nodes.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The tables have the nodes, and the list says so.
+    pub(crate) fn forget_nodes(&self) {
+        *self.nodes.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// What the block put in the place of a node, if it changed it: `None` inside means that no node is there any more.
+    pub(crate) fn node(&self, trie: TrieId, path: &NodePath) -> Option<Option<Bytes>> {
+        let nodes = self.nodes()?;
+        match nodes.nodes.get(&(trie, *path)) {
+            Some(rlp) => Some(rlp.clone()),
+            None => nodes.wiped.contains(&trie).then_some(None),
+        }
     }
 
     /// The value that the block gave to a location, if it changed it.

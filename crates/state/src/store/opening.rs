@@ -9,9 +9,12 @@ use super::engine::Table;
 use super::error::{Corruption, StoreError};
 use super::layer::Layer;
 use super::log::Log;
+use super::nodes::StoredNodes;
+use super::options::{Options, TrieMode};
 use super::record::{Head, Kind, Record};
 use super::rollback;
 use super::tables::{Tables, put_head};
+use crate::trie::{Crew, EMPTY_ROOT, HashedDiff, NodeBatch, StateTrie};
 use alloy_primitives::B256;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -64,6 +67,9 @@ pub(crate) struct Replay<'a> {
     past: Past,
     genesis: B256,
     batch_bytes: usize,
+    /// Of a store that keeps nodes: the trie where the tables stand, which gives the nodes of blocks that they lack.
+    trie: Option<StateTrie>,
+    mode: TrieMode,
     /// Where the tables stood at first.
     applied: u64,
     /// The record before; where the tables stood, as long as there was none.
@@ -74,10 +80,31 @@ pub(crate) struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    pub(crate) fn new(tables: &'a Tables, past: Past, genesis: B256, batch_bytes: usize, opened: Opened) -> Self {
+    pub(crate) fn new(tables: &'a Tables, past: Past, options: &Options, opened: Opened) -> Self {
         let head = opened.tables_at.unwrap_or_default();
-        let (waiting, waiting_bytes) = (Vec::new(), 0);
-        Self { tables, past, genesis, batch_bytes, applied: head.seq, head, waiting, waiting_bytes, opened }
+        let Options { identity, batch_bytes, trie: mode, .. } = options;
+        let replay = Self {
+            tables,
+            past,
+            genesis: identity.genesis,
+            batch_bytes: *batch_bytes,
+            trie: None,
+            mode: *mode,
+            applied: head.seq,
+            head,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            opened,
+        };
+        Self { trie: replay.trie_at(&head), ..replay }
+    }
+
+    /// The trie of a store that keeps nodes, when the tables stand at a head.
+    fn trie_at(&self, head: &Head) -> Option<StateTrie> {
+        let TrieMode::Paged { cache_bytes } = self.mode else { return None };
+        let root = if head.seq == 0 { EMPTY_ROOT } else { head.root };
+        let nodes = Arc::new(StoredNodes::new(self.tables, None));
+        Some(StateTrie::open(root, nodes, cache_bytes, Crew::alone()))
     }
 
     /// Opens the log and takes all of its records.
@@ -146,6 +173,7 @@ impl<'a> Replay<'a> {
         let mut writes = rollback::decode(payload).ok_or_else(|| chain(&head, "encoding of the payload"))?;
         put_head(&mut writes, &head);
         self.tables.0.write(writes)?;
+        self.trie = self.trie_at(&head);
         self.opened.rolled_back += 1;
         Ok(())
     }
@@ -171,7 +199,24 @@ impl<'a> Replay<'a> {
     fn apply_waiting(&mut self) -> Result<(), StoreError> {
         let waiting = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
-        Application::new(self.tables, &Cache::new(0), self.past).run(&waiting)
+        let nodes = self.nodes_of(&waiting)?;
+        Application::new(self.tables, &Cache::new(0), self.past).run(&waiting, &nodes)?;
+        match &mut self.trie {
+            Some(trie) => Ok(trie.trim()?),
+            None => Ok(()),
+        }
+    }
+
+    /// The nodes that blocks change, where they are kept: from the trie, which the blocks move on.
+    fn nodes_of(&mut self, layers: &[Arc<Layer>]) -> Result<NodeBatch, StoreError> {
+        let (Some(trie), Some(last)) = (&mut self.trie, layers.last()) else { return Ok(NodeBatch::default()) };
+        for layer in layers {
+            trie.apply_hashed(&HashedDiff::of_diff(&layer.block.diff, &Crew::alone()))?;
+        }
+        match trie.root()? {
+            found if found == last.head.root => Ok(trie.take_batch()?),
+            found => Err(Corruption::Root { height: last.head.height, found, expected: last.head.root }.into()),
+        }
     }
 }
 

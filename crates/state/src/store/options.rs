@@ -3,11 +3,25 @@
 use super::engine_kind::EngineKind;
 use super::format::Identity;
 
+/// Where the nodes of the tries lie. Fixed when the store is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrieMode {
+    /// All in memory: the trie is built from the flat state whenever the store is opened.
+    Resident,
+    /// In the store. A trie keeps about so many bytes of them in memory.
+    Paged {
+        /// Bytes of nodes.
+        cache_bytes: usize,
+    },
+}
+
 /// What a store is for, and its bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// What the store is for.
     pub identity: Identity,
+    /// Where the nodes of the tries lie.
+    pub trie: TrieMode,
     /// The engine.
     pub engine: EngineKind,
     /// Blocks whose changes can be undone and whose state can be read; at least 1.
@@ -18,11 +32,11 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Blocks of files that the engine keeps, in bytes.
     pub engine_cache_bytes: usize,
-    /// Blocks that wait for the tables, in bytes of the log; beyond, commits wait.
+    /// Blocks that wait for the tables, in bytes of the log and of nodes; beyond, commits wait.
     pub waiting_bytes: usize,
     /// Blocks that wait for the tables; beyond, commits wait. Reads look at each of them.
     pub waiting_blocks: usize,
-    /// Blocks that go into the tables in one batch, in bytes of the log.
+    /// Blocks that go into the tables in one batch, in bytes of the log and of nodes.
     pub batch_bytes: usize,
     /// Blocks that are kept for views of older ones, in bytes of the log; beyond, the oldest views expire.
     pub kept_bytes: usize,
@@ -40,6 +54,7 @@ impl Options {
     pub fn new(identity: Identity) -> Self {
         Self {
             identity,
+            trie: TrieMode::Resident,
             engine: EngineKind::default(),
             history_blocks: 128,
             segment_bytes: 64 << 20,

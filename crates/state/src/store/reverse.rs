@@ -1,6 +1,7 @@
 //! What a block overwrote, by hashed keys: the way back.
 
 use super::wire::{Wire, put_account, put_len, put_u256};
+use crate::trie::{AccountChange, HashedDiff, SlotChange};
 use alloy_primitives::{B256, U256};
 use motet_types::Account;
 
@@ -42,6 +43,18 @@ impl ReverseDiff {
     pub(crate) fn account(&self, hash: &B256) -> Option<&ReverseAccount> {
         let at = self.accounts.binary_search_by(|account| account.hash.cmp(hash)).ok()?;
         Some(&self.accounts[at])
+    }
+
+    /// The change that leads back.
+    pub(crate) fn to_change(&self) -> HashedDiff {
+        HashedDiff::new(self.accounts.iter().map(|before| {
+            let slots = before.slots.iter().map(|(key, value)| SlotChange { key: *key, value: *value });
+            let Some(account) = before.account else {
+                return AccountChange { key: before.hash, account: None, wiped: true, slots: Vec::new() };
+            };
+            // What the block put in the place of slots that it wiped is listed too, as zero.
+            AccountChange { key: before.hash, account: Some(account), wiped: false, slots: slots.collect() }
+        }))
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

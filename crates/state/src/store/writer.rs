@@ -7,16 +7,19 @@ use super::core::{Bounds, Core, locked};
 use super::disk::{Disk, RealDisk};
 use super::engine::{Engine, Table};
 use super::error::StoreError;
-use super::format;
+use super::format::{self, Contents};
 use super::layer::{ANCESTORS, Layer, LayerList};
 use super::lock::Lock;
 use super::log::Log;
+use super::nodes::{leads_to, put_nodes};
 use super::opening::{Opened, Replay, not_next};
-use super::options::Options;
+use super::options::{Options, TrieMode};
 use super::readers::Readers;
 use super::record::{Head, Kind, Record};
 use super::rollback;
 use super::tables::{self, Tables, put_head};
+use crate::trie::{EMPTY_ROOT, NodeBatch};
+use alloy_primitives::B256;
 use motet_types::BlockHashes;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -29,8 +32,8 @@ use std::thread::JoinHandle;
 #[derive(Debug)]
 pub struct Store {
     pub(super) core: Arc<Core>,
-    writer: Mutex<Writer>,
-    options: Options,
+    pub(super) writer: Mutex<Writer>,
+    pub(super) options: Options,
     dir: PathBuf,
     pub(super) readers: Option<Arc<Readers>>,
     threads: Vec<JoinHandle<()>>,
@@ -39,7 +42,7 @@ pub struct Store {
 }
 
 #[derive(Debug)]
-struct Writer {
+pub(super) struct Writer {
     log: Log,
     /// Why nothing can be committed any more.
     broken: Option<String>,
@@ -88,11 +91,12 @@ impl Store {
             }
         }
         let identity = &options.identity;
-        let is_new = format::check_or_write(&*disk, dir, identity, engine_name)?;
+        let contents = Contents { identity, trie: options.trie, engine: engine_name };
+        let is_new = format::check_or_write(&*disk, dir, &contents)?;
         let tables = Tables(open_tables()?);
         let past = Past { blocks: options.history_blocks.max(1), archive: identity.archive };
         let opened = Opened { is_new, tables_at: tables.head()?, ..Opened::default() };
-        let replay = Replay::new(&tables, past, identity.genesis, options.batch_bytes, opened);
+        let replay = Replay::new(&tables, past, &options, opened);
         let (log, opened) = replay.run(disk, &log_dir, options.segment_bytes)?;
         let head = opened.head.unwrap_or_default();
         let ancestors = Arc::new(ancestors_of(&tables, &head)?);
@@ -148,12 +152,15 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::commit`].
-    pub fn commit_many(&self, blocks: Vec<CommittedBlock>) -> Result<Head, StoreError> {
+    pub fn commit_many(&self, mut blocks: Vec<CommittedBlock>) -> Result<Head, StoreError> {
         let mut writer = locked(&self.writer);
         writer.check()?;
         let mut head = self.core.layers.now().head;
         if blocks.is_empty() {
             return Ok(head);
+        }
+        if self.options.trie == TrieMode::Resident {
+            blocks.iter_mut().for_each(|block| block.nodes = None);
         }
         let mut records = Vec::with_capacity(blocks.len());
         for block in &blocks {
@@ -162,6 +169,7 @@ impl Store {
                 return Err(StoreError::NotNext { height: block.height, hash: block.hash, head: before });
             }
             let CommittedBlock { height, hash, parent, root, .. } = *block;
+            self.check_nodes(block.nodes.as_deref(), &head, height, root)?;
             head = Head { seq: head.seq + 1, height, hash, parent, root };
             records.push(Record { kind: Kind::Block, head, payload: block.encode() });
         }
@@ -205,12 +213,26 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a store that keeps nodes gets those that lead from one root to another.
+    fn check_nodes(&self, nodes: Option<&NodeBatch>, from: &Head, height: u64, root: B256) -> Result<(), StoreError> {
+        let from = if from.seq == 0 { EMPTY_ROOT } else { from.root };
+        match self.options.trie {
+            TrieMode::Paged { .. } if !nodes.is_some_and(|nodes| leads_to(nodes, from, root)) => {
+                Err(StoreError::Nodes { height, root })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Goes back to an earlier block, and forgets those behind it. Views of other states than the new head's expire.
+    ///
+    /// A store that keeps nodes has to be given those that lead back: of a trie to which what the blocks overwrote was applied,
+    /// from the head down; see [`Store::reverse`].
     ///
     /// # Errors
     /// When the history does not reach so far, or disk or tables fail. Unless the store then asks to be opened again, it
     /// stands where it stood.
-    pub fn rollback(&self, to: u64) -> Result<Head, StoreError> {
+    pub fn rollback(&self, to: u64, nodes: Option<&NodeBatch>) -> Result<Head, StoreError> {
         let mut writer = locked(&self.writer);
         writer.check()?;
         self.core.drain()?;
@@ -223,6 +245,10 @@ impl Store {
             return Err(self.no_history(to)?);
         }
         let (head, mut writes) = rollback::writes_back(&self.core.tables, self.core.past, &from, to)?;
+        self.check_nodes(nodes, &from, head.height, head.root)?;
+        if let (TrieMode::Paged { .. }, Some(nodes)) = (self.options.trie, nodes) {
+            put_nodes(&self.core.tables, &mut writes, nodes)?;
+        }
         let record = Record { kind: Kind::Rollback, head, payload: rollback::encode(&writes) };
         writer.log.append(&[record])?;
         put_head(&mut writes, &head);

@@ -32,7 +32,7 @@ impl LeafChange for SlotChange {
 }
 
 /// The change of an account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountChange {
     /// keccak-256 of the address.
     pub key: B256,
@@ -60,6 +60,11 @@ impl HashedDiff {
         for account in &mut accounts {
             sort_last_wins(&mut account.slots, |slot| slot.key);
         }
+        Self { accounts }
+    }
+
+    /// From changes that are sorted as the invariant says.
+    pub(super) fn sorted(accounts: Vec<AccountChange>) -> Self {
         Self { accounts }
     }
 

@@ -90,6 +90,9 @@ pub enum TrieError {
     /// One of the 256 subtries holds 16 GiB of nodes.
     #[error("a subtrie has more nodes than memory numbers reach")]
     Full,
+    /// Somebody wants to read a trie that was changed before its root was asked for.
+    #[error("the trie was changed and its root has not been computed")]
+    NoRoot,
     /// An earlier change failed half way.
     #[error("the trie is broken by a change that failed before")]
     Broken,

@@ -37,6 +37,11 @@ impl Marks {
     fn contains(&self, number: usize) -> bool {
         self.0[number / 64] & 1 << (number % 64) != 0
     }
+
+    /// The marked ones, ascending, with their numbers.
+    pub(super) fn of(self, subtries: &mut [Subtrie]) -> impl Iterator<Item = (usize, &mut Subtrie)> {
+        subtries.iter_mut().enumerate().filter(move |(number, _)| self.contains(*number))
+    }
 }
 
 /// What follows a change.
@@ -100,6 +105,13 @@ impl SplitTrie {
         split
     }
 
+    /// The same trie, whose changes no store is to have.
+    pub(super) fn without_journal(mut self) -> Self {
+        self.journal = None;
+        self.subtries.iter_mut().for_each(|subtrie| subtrie.journal = None);
+        self
+    }
+
     /// The root, if nothing changed since it was computed.
     pub(super) fn computed_root(&self) -> Option<B256> {
         self.top.root()
@@ -126,7 +138,7 @@ impl SplitTrie {
     pub(super) fn hash(&mut self, crew: &Crew, floor: usize) -> Result<(), TrieError> {
         let (trie, changes) = (self.trie, std::mem::take(&mut self.changes));
         let dirty = self.dirty;
-        let marked = self.subtries.iter_mut().enumerate().filter(|(number, _)| dirty.contains(*number));
+        let marked = dirty.of(&mut self.subtries);
         let mut parts: Vec<Part<'_, ()>> =
             marked.map(|(number, subtrie)| Part { number, subtrie, changes: &[] }).collect();
         let group = crew.group(parts.len());
@@ -153,23 +165,14 @@ impl SplitTrie {
         then: Then,
         work: impl Fn(&mut Subtrie, &[C]) -> Result<(), TrieError> + Sync + Send,
     ) -> Result<(), TrieError> {
-        let mut by_subtrie = Vec::new();
-        let mut touched = Marks::default();
-        let mut left = changes;
-        while let Some(first) = left.first().map(|change| key(change)[0]) {
-            let count = left.iter().take_while(|change| key(change)[0] == first).count();
-            let (here, after) = left.split_at(count);
-            self.open_group(first >> 4)?;
-            self.top.touch(usize::from(first));
-            self.dirty.set(usize::from(first));
-            touched.set(usize::from(first));
-            by_subtrie.push(here);
-            left = after;
+        let (touched, by_subtrie) = self.by_subtrie(changes, key)?;
+        for number in (0..SUBTRIES).filter(|number| touched.contains(*number)) {
+            self.top.touch(number);
+            self.dirty.set(number);
         }
         self.changes += changes.len();
         let trie = self.trie;
-        let marked = self.subtries.iter_mut().enumerate().filter(|(number, _)| touched.contains(*number));
-        let parts = marked.zip(by_subtrie);
+        let parts = touched.of(&mut self.subtries).zip(by_subtrie);
         let mut parts: Vec<Part<'_, C>> =
             parts.map(|((number, subtrie), changes)| Part { number, subtrie, changes }).collect();
         let group = crew.group(parts.len());
@@ -187,6 +190,26 @@ impl SplitTrie {
             self.unmark_hashed(touched);
         }
         Ok(())
+    }
+
+    /// The subtries that changes lead to, ascending, and for each the changes. They are sorted by key.
+    pub(super) fn by_subtrie<'a, C>(
+        &mut self,
+        changes: &'a [C],
+        key: impl Fn(&C) -> &B256,
+    ) -> Result<(Marks, Vec<&'a [C]>), TrieError> {
+        let mut by_subtrie = Vec::new();
+        let mut marks = Marks::default();
+        let mut left = changes;
+        while let Some(first) = left.first().map(|change| key(change)[0]) {
+            let count = left.iter().take_while(|change| key(change)[0] == first).count();
+            let (here, after) = left.split_at(count);
+            self.open_group(first >> 4)?;
+            marks.set(usize::from(first));
+            by_subtrie.push(here);
+            left = after;
+        }
+        Ok((marks, by_subtrie))
     }
 
     /// Forgets that subtries are dirty that are not any more.

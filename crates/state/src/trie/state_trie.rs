@@ -4,10 +4,9 @@ use super::account::{AccountNode, Storage, TrieAccount};
 use super::change::{AccountChange, HashedDiff, SlotChange};
 use super::crew::Crew;
 use super::edit::{NewLeaf, Tree};
-use super::error::{NodeFault, TrieError, TrieId};
+use super::error::{TrieError, TrieId};
 use super::node::{Child, Standing};
 use super::node_store::{NodeBatch, NodeStore, WitnessNodes};
-use super::path::{KEY_NIBBLES, NodePath};
 use super::split::{SplitTrie, Then, apply_leaves};
 use super::subtrie::{SUBTRIE_DEPTH, Subtrie};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -33,8 +32,10 @@ pub struct StateTrie {
     pub(super) crew: Crew,
     /// Bytes of nodes that [`StateTrie::trim`] leaves.
     cache_bytes: usize,
-    large_storage_changes: usize,
-    broken: bool,
+    pub(super) large_storage_changes: usize,
+    /// Batches that were taken and came back: the store does not have them.
+    returned: NodeBatch,
+    pub(super) broken: bool,
 }
 
 impl StateTrie {
@@ -74,8 +75,15 @@ impl StateTrie {
         Self::over(SplitTrie::open(TrieId::Accounts, root, store), cache_bytes, crew)
     }
 
-    fn over(accounts: SplitTrie, cache_bytes: usize, crew: Crew) -> Self {
-        Self { accounts, crew, cache_bytes, large_storage_changes: LARGE_STORAGE_CHANGES, broken: false }
+    pub(super) fn over(accounts: SplitTrie, cache_bytes: usize, crew: Crew) -> Self {
+        Self {
+            accounts,
+            crew,
+            cache_bytes,
+            large_storage_changes: LARGE_STORAGE_CHANGES,
+            returned: NodeBatch::default(),
+            broken: false,
+        }
     }
 
     /// What stands in the place of a trie that is lent.
@@ -210,24 +218,10 @@ impl StateTrie {
             return Err(TrieError::Broken);
         }
         let store = self.accounts.store.clone();
-        let trie = TrieId::Storage(*account);
-        let Some((subtrie, leaf)) = self.accounts.find(account)? else { return Ok(U256::ZERO) };
-        let found = match subtrie.heap.account(leaf).storage {
-            Storage::Empty => None,
-            Storage::Small(child) => {
-                let mut root = Some(child);
-                let (mut tree, _) = subtrie.tree(trie, store.as_deref());
-                let found = tree.find(&mut root, 0, key)?;
-                subtrie.heap.set_account_storage(leaf, root.unwrap_or(child));
-                found.map(|leaf| slot_value(subtrie.heap.leaf_value(leaf)))
-            }
-            Storage::Large(child) => match subtrie.large_mut(child.node) {
-                Some(large) => large.find(key)?.map(|(subtrie, leaf)| slot_value(subtrie.heap.leaf_value(leaf))),
-                None => None,
-            },
-        };
-        let malformed = || TrieError::malformed(trie, NodePath::of_key(key, KEY_NIBBLES), NodeFault::Value);
-        found.map_or(Ok(U256::ZERO), |value| value.ok_or_else(malformed))
+        match self.accounts.find(account)? {
+            Some((subtrie, leaf)) => subtrie.slot(account, leaf, key, store.as_deref()),
+            None => Ok(U256::ZERO),
+        }
     }
 
     /// The changes of nodes since the last time, to be written to the store; the root is computed first. Empty for a
@@ -237,7 +231,21 @@ impl StateTrie {
     /// As [`StateTrie::root`].
     pub fn take_batch(&mut self) -> Result<NodeBatch, TrieError> {
         self.root()?;
-        Ok(self.accounts.take_batch())
+        let mut batch = std::mem::take(&mut self.returned);
+        match batch.is_empty() {
+            true => batch = self.accounts.take_batch(),
+            false => batch.append(self.accounts.take_batch()),
+        }
+        Ok(batch)
+    }
+
+    /// Takes back a batch that was taken and that the store did not get after all: it comes with the next one. Of several, the
+    /// oldest first.
+    ///
+    /// To undo the change is not enough: the batch may have nodes in it that the change did not need, such as those of
+    /// a storage trie that came to be kept in 256 parts.
+    pub fn return_batch(&mut self, batch: NodeBatch) {
+        self.returned.append(batch);
     }
 
     /// Lets nodes go that nobody came by lately, once there are more bytes of them than the cache may have. To be called
@@ -247,7 +255,7 @@ impl StateTrie {
     /// As [`StateTrie::root`].
     pub fn trim(&mut self) -> Result<(), TrieError> {
         let cache_bytes = self.cache_bytes;
-        self.checked(|trie| match trie.accounts.is_stored() {
+        self.checked(|trie| match trie.returned.is_empty() && trie.accounts.is_stored() {
             true => trie.accounts.evict(cache_bytes, &trie.crew),
             false => Ok(()),
         })
@@ -272,11 +280,6 @@ impl StateTrie {
         self.broken = done.is_err();
         done
     }
-}
-
-/// A slot's value from the value of its leaf; `None` where that is no number but zero.
-fn slot_value(rlp: &[u8]) -> Option<U256> {
-    alloy_rlp::decode_exact(rlp).ok().filter(|value: &U256| !value.is_zero())
 }
 
 /// Changes accounts of one subtrie.
@@ -341,6 +344,9 @@ impl AccountEditor<'_> {
         };
         if slots.len() >= self.large_storage_changes {
             let mut large = SplitTrie::new(trie, self.store.clone());
+            if subtrie.journal.is_none() {
+                large = large.without_journal();
+            }
             if let Some(root) = root {
                 large.promote(subtrie, root)?;
             }

@@ -4,18 +4,13 @@
 //! every node from the whole one, which notes what it gives. So the witness has exactly the nodes that the same code,
 //! starting from the witness, will ask for, siblings that move up when a branch collapses among them.
 
-use super::account::Storage;
 use super::change::HashedDiff;
 use super::crew::Crew;
-use super::encode::push_node;
 use super::error::{NodeStoreError, TrieError, TrieId};
-use super::heap::{Heap, NodeId};
-use super::node::{Kind, is_closed};
 use super::node_store::NodeStore;
-use super::path::{NodePath, nibble, shared_nibbles};
+use super::path::NodePath;
 use super::split::SplitTrie;
 use super::state_trie::StateTrie;
-use super::subtrie::SUBTRIE_DEPTH;
 use alloy_primitives::map::B256Map;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use motet_types::StateDiff;
@@ -45,12 +40,7 @@ struct Recorder {
 
 impl NodeStore for Recorder {
     fn node(&self, trie: TrieId, path: &NodePath, hash: &B256) -> Result<Option<Bytes>, NodeStoreError> {
-        let in_memory = self.whole.resident_node(trie, path).filter(|rlp| keccak256(rlp) == *hash);
-        let node = match (in_memory, &self.whole.accounts.store) {
-            (Some(rlp), _) => Some(Bytes::from(rlp)),
-            (None, Some(store)) => store.node(trie, path, hash)?,
-            (None, None) => None,
-        };
+        let node = self.whole.current_node(trie, path, hash)?;
         if let Some(rlp) = &node {
             self.given.lock().unwrap_or_else(PoisonError::into_inner).insert(*hash, rlp.clone());
         }
@@ -96,18 +86,6 @@ impl StateTrie {
         let nodes = nodes.into_iter().map(|(_, rlp)| rlp).collect();
         Ok(StateWitness { pre_state_root, post_state_root: recorded?, nodes })
     }
-
-    /// The RLP of a node that is in memory.
-    fn resident_node(&self, trie: TrieId, path: &NodePath) -> Option<Vec<u8>> {
-        let TrieId::Storage(account) = trie else { return self.accounts.resident_node(path) };
-        let subtrie = &self.accounts.subtries[usize::from(account[0])];
-        let leaf = subtrie.heap.resident_leaf(subtrie.root?.node, SUBTRIE_DEPTH, &account)?;
-        match subtrie.heap.account(leaf).storage {
-            Storage::Empty => None,
-            Storage::Small(root) => subtrie.heap.resident_node(root.node, 0, path),
-            Storage::Large(root) => subtrie.large(root.node)?.resident_node(path),
-        }
-    }
 }
 
 /// Reads and changes a partial trie over `source`; gives the root after.
@@ -118,7 +96,8 @@ fn record(
     diff: &HashedDiff,
 ) -> Result<B256, TrieError> {
     let crew: Crew = source.whole.crew.clone();
-    let mut partial = StateTrie::open(pre_state_root, source, usize::MAX, crew);
+    let accounts = SplitTrie::open(TrieId::Accounts, pre_state_root, source).without_journal();
+    let mut partial = StateTrie::over(accounts, usize::MAX, crew);
     for (account, slots) in reads {
         partial.account_hashed(account)?;
         for slot in slots {
@@ -135,56 +114,5 @@ impl SplitTrie {
         self.refresh(crew)?;
         let mut large = self.subtries.iter_mut().flat_map(|subtrie| subtrie.large.iter_mut().flatten());
         large.try_for_each(|trie| trie.refresh(crew))
-    }
-
-    fn resident_node(&self, path: &NodePath) -> Option<Vec<u8>> {
-        let first = path.packed()[0];
-        if path.len() >= SUBTRIE_DEPTH {
-            let subtrie = &self.subtries[usize::from(first)];
-            return subtrie.heap.resident_node(subtrie.root?.node, SUBTRIE_DEPTH, path);
-        }
-        let mut rlp = Vec::new();
-        match path.is_empty() {
-            true => self.top.shape().push(0, &mut rlp),
-            false => self.top.group_shape(first >> 4).push(1, &mut rlp),
-        }
-        Some(rlp)
-    }
-}
-
-impl Heap {
-    /// The RLP of the node at `path` below `id`, which begins at `depth`.
-    fn resident_node(&self, mut id: NodeId, mut depth: usize, path: &NodePath) -> Option<Vec<u8>> {
-        while depth < path.len() {
-            (id, depth) = self.step(id, depth, path.packed())?;
-        }
-        let mut rlp = Vec::new();
-        (!is_closed(id) && depth == path.len()).then(|| push_node(self, id, depth, &mut Vec::new(), &mut rlp))?;
-        Some(rlp)
-    }
-
-    fn resident_leaf(&self, mut id: NodeId, mut depth: usize, key: &B256) -> Option<NodeId> {
-        while !is_closed(id) {
-            if matches!(self.kind(id), Kind::Leaf | Kind::Account) {
-                return (self.leaf_key(id) == key.as_slice()).then_some(id);
-            }
-            (id, depth) = self.step(id, depth, key)?;
-        }
-        None
-    }
-
-    /// The node after `id` on the way of `key`, and where it begins.
-    fn step(&self, id: NodeId, depth: usize, key: &B256) -> Option<(NodeId, usize)> {
-        if is_closed(id) {
-            return None;
-        }
-        match self.kind(id) {
-            Kind::Leaf | Kind::Account => None,
-            Kind::Extension => {
-                let (path, end) = self.extension_path(id);
-                (shared_nibbles(path, key.as_slice()) >= end).then(|| (self.extension_child(id).node, end))
-            }
-            Kind::Branch => Some((self.branch_node(id, nibble(key.as_slice(), depth))?, depth + 1)),
-        }
     }
 }

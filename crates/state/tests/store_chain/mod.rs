@@ -2,7 +2,9 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
-use motet_state::store::{CommittedBlock, Identity, Options, Store, StoredState};
+use alloy_trie::root::{state_root, storage_root};
+use motet_state::store::{CommittedBlock, Head, Identity, Options, Store, StoreError, StoredState, TrieMode, Verify};
+use motet_state::trie::{AccountChange, Crew, HashedDiff, SlotChange, StateTrie};
 use motet_types::{Account, AccountDiff, Location, Read, StateDiff, StateView, Value};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -49,6 +51,17 @@ impl Model {
         }
         self.hashes.insert(block.height, block.hash);
     }
+
+    /// The state root by another implementation, from scratch.
+    pub fn root(&self) -> B256 {
+        let accounts = self.accounts.iter().map(|(address, (account, slots))| {
+            let slots = slots.iter().map(|(slot, value)| (keccak256(slot.to_be_bytes::<32>()), *value));
+            let storage_root = storage_root(slots.collect::<BTreeMap<_, _>>());
+            let Account { nonce, balance, code_hash } = *account;
+            (keccak256(address), alloy_trie::TrieAccount { nonce, balance, storage_root, code_hash })
+        });
+        state_root(accounts.collect::<BTreeMap<_, _>>())
+    }
 }
 
 /// A block of a random chain and the state after it.
@@ -66,6 +79,7 @@ pub fn genesis() -> Link {
     fill(&mut block);
     let mut model = Model::default();
     model.apply(&block);
+    block.root = model.root();
     Link { block, model: Arc::new(model) }
 }
 
@@ -118,7 +132,6 @@ pub fn next(before: &Link, rng: &mut StdRng) -> Link {
         height: before.block.height + 1,
         hash: rng.random::<[u8; 32]>().into(),
         parent: before.block.hash,
-        root: rng.random::<[u8; 32]>().into(),
         diff: Arc::new(diff),
         ..CommittedBlock::default()
     };
@@ -126,6 +139,7 @@ pub fn next(before: &Link, rng: &mut StdRng) -> Link {
     let mut model = Model::clone(&before.model);
     model.hashes.retain(|height, _| *height < block.height);
     model.apply(&block);
+    block.root = model.root();
     Link { block, model: Arc::new(model) }
 }
 
@@ -164,6 +178,80 @@ pub fn options() -> Options {
     options.reader_threads = 0;
     options.has_table_thread = false;
     options
+}
+
+/// The same, with the nodes of the tries in the store.
+pub fn paged_options() -> Options {
+    // Nodes of a block weigh ten times its record; the cache holds some of them.
+    let (waiting_bytes, batch_bytes) = (40_000, 15_000);
+    Options { trie: TrieMode::Paged { cache_bytes: 4000 }, waiting_bytes, batch_bytes, ..options() }
+}
+
+/// The trie of the store's head, compared with all of the flat state, and with a trie that is built from that.
+pub fn open_trie(store: &Store) -> Result<StateTrie, StoreError> {
+    let mut trie = store.open_trie(Crew::alone(), Verify::All, &mut |_| {})?.with_large_storage_changes(4);
+    let mut changes = Vec::new();
+    for row in store.accounts_from(B256::ZERO) {
+        let (key, account) = row?;
+        let slots = store.slots_of(key).map(|row| row.map(|(key, value)| SlotChange { key, value }));
+        changes.push(AccountChange {
+            key,
+            account: Some(account),
+            wiped: false,
+            slots: slots.collect::<Result<_, _>>()?,
+        });
+    }
+    let mut built = StateTrie::new(Crew::alone());
+    let root = built.update_hashed(&HashedDiff::new(changes))?;
+    assert_eq!(trie.root()?, root, "trie and flat state differ");
+    if let Some(head) = store.head() {
+        assert_eq!(root, head.root, "the state is not that of the head");
+    }
+    Ok(trie)
+}
+
+/// Commits blocks with the nodes that a trie gives; without one, as they are. If that fails the trie goes back.
+pub fn commit(store: &Store, trie: &mut Option<StateTrie>, links: &[Link]) -> Result<Head, StoreError> {
+    let mut blocks: Vec<CommittedBlock> = links.iter().map(|link| link.block.clone()).collect();
+    let Some(trie) = trie else { return store.commit_many(blocks) };
+    let mut undos = Vec::new();
+    for block in &mut blocks {
+        let (root, undo) = trie.update_undoable(&HashedDiff::of_diff(&block.diff, &Crew::alone()))?;
+        assert_eq!(root, block.root, "block {}", block.height);
+        undos.push(undo);
+        block.nodes = Some(Arc::new(trie.take_batch()?));
+    }
+    let batches: Vec<_> = blocks.iter().filter_map(|block| block.nodes.clone()).collect();
+    match store.commit_many(blocks) {
+        Ok(head) => trie.trim().map(|()| head).map_err(StoreError::from),
+        Err(error) => {
+            batches.into_iter().for_each(|batch| trie.return_batch(Arc::unwrap_or_clone(batch)));
+            undos.iter().rev().try_for_each(|undo| trie.apply_hashed(undo))?;
+            Err(error)
+        }
+    }
+}
+
+/// Goes back, the trie first.
+pub fn rollback(store: &Store, trie: &mut Option<StateTrie>, to: u64) -> Result<Head, StoreError> {
+    let Some(trie) = trie else { return store.rollback(to, None) };
+    let mut undos = Vec::new();
+    for height in (to + 1..=store.head().map_or(0, |head| head.height)).rev() {
+        undos.push(trie.apply_undoable(&store.reverse(height)?)?);
+    }
+    let nodes = trie.take_batch()?;
+    match store.rollback(to, Some(&nodes)) {
+        Ok(head) => {
+            assert_eq!(trie.root()?, head.root, "what leads back leads elsewhere");
+            trie.trim()?;
+            Ok(head)
+        }
+        Err(error) => {
+            trie.return_batch(nodes);
+            undos.iter().rev().try_for_each(|undo| trie.apply_hashed(undo))?;
+            Err(error)
+        }
+    }
 }
 
 struct Unpark(std::thread::Thread);

@@ -1,6 +1,6 @@
 //! A block on the chain.
 
-use crate::validate::Ancestor;
+use crate::validate::{Ancestor, ParentHeader};
 use alloy_primitives::{B256, U256};
 use motet_types::{Block, Fork};
 
@@ -15,7 +15,7 @@ pub struct ChainBlock {
 }
 
 impl ChainBlock {
-    pub(super) fn new(hash: B256, block: Block, total_difficulty: U256, fork: Fork) -> Self {
+    pub(crate) fn new(hash: B256, block: Block, total_difficulty: U256, fork: Fork) -> Self {
         let ommer_hashes = block.body.ommers_hashes().collect();
         Self { hash, block, total_difficulty, fork, ommer_hashes }
     }
@@ -45,8 +45,13 @@ impl ChainBlock {
         self.fork
     }
 
+    /// What the validation of a child needs to know of this block.
+    pub(crate) fn as_parent(&self) -> ParentHeader<'_> {
+        ParentHeader { hash: self.hash, header: &self.block.header, total_difficulty: Some(self.total_difficulty) }
+    }
+
     /// What the validation of ommers needs to know of this block.
-    pub(super) fn as_ancestor(&self) -> Ancestor<'_> {
+    pub(crate) fn as_ancestor(&self) -> Ancestor<'_> {
         Ancestor { hash: self.hash, header: &self.block.header, ommers: &self.ommer_hashes }
     }
 }

@@ -1,0 +1,93 @@
+//! The chain on disk: every block of the canonical chain durable, the state at its head, side chains in memory.
+//!
+//! ```text
+//! genesis <- .. <- a7 <- a8 <- a9     canonical: in the store, with receipts, records and history
+//!                    \- b8 <- b9      side blocks: executed, root checked, in memory, bounded
+//! ```
+//!
+//! Invariants: the store's head is the canonical head; the trie is that of its state; every block here passed every rule of
+//! its fork. [`Chain::import`](crate::Chain::import) keeps them whatever fails: what was acknowledged stays, what was not leaves no trace.
+
+use crate::chain_block::ChainBlock;
+use crate::chain_error::ChainError;
+use crate::chain_view::ChainView;
+use crate::tail::Tail;
+use crate::threads::Threads;
+use motet_state::store::Store;
+use motet_state::trie::StateTrie;
+use motet_types::ChainSpec;
+use std::sync::Arc;
+
+/// A chain of blocks on disk, open in this process alone. See the module's description.
+#[derive(Debug)]
+pub struct Chain {
+    pub(crate) spec: ChainSpec,
+    pub(crate) store: Store,
+    pub(crate) trie: StateTrie,
+    pub(crate) threads: Threads,
+    pub(crate) genesis: Arc<ChainBlock>,
+    /// The last blocks of the canonical chain, the head at its end.
+    pub(crate) tail: Tail,
+    /// Why nothing can be imported any more.
+    pub(crate) broken: Option<String>,
+}
+
+impl Chain {
+    /// The rules of the chain.
+    pub fn spec(&self) -> &ChainSpec {
+        &self.spec
+    }
+
+    /// The first block.
+    pub fn genesis(&self) -> &Arc<ChainBlock> {
+        &self.genesis
+    }
+
+    /// The last block of the canonical chain.
+    pub fn head(&self) -> &Arc<ChainBlock> {
+        self.tail.head()
+    }
+
+    /// The store, for what it can say of blocks and states. Blocks come in through [`Chain::import`] alone.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The state after the head, with the ancestors' hashes for BLOCKHASH.
+    pub fn state(&self) -> ChainView {
+        self.with_first_parent(ChainView::new(self.store.state()))
+    }
+
+    /// The state after a canonical block, as far back as the history reaches.
+    ///
+    /// # Errors
+    /// When the history does not hold it, or the store fails.
+    pub fn state_at(&self, number: u64) -> Result<ChainView, ChainError> {
+        Ok(self.with_first_parent(ChainView::new(self.store.state_at(number)?)))
+    }
+
+    /// A chain that starts above zero knows the hash of its first block's parent, too.
+    fn with_first_parent(&self, view: ChainView) -> ChainView {
+        let first = &self.genesis.block().header;
+        match first.number.checked_sub(1) {
+            Some(before) => view.with_hash(before, first.parent_hash),
+            None => view,
+        }
+    }
+
+    /// Moves all that waits in log and memory into the tables, which makes the next opening shorter. Blocks are durable
+    /// without it.
+    ///
+    /// # Errors
+    /// When tables or disk fail.
+    pub fn flush(&self) -> Result<(), ChainError> {
+        Ok(self.store.flush()?)
+    }
+
+    pub(crate) fn check_usable(&self) -> Result<(), ChainError> {
+        match &self.broken {
+            Some(reason) => Err(ChainError::MustReopen { reason: reason.clone() }),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! How a chain is opened, and what was found.
+
+use motet_state::store::{EngineKind, Identity, Opened, Options};
+use alloy_primitives::B256;
+use std::fmt;
+
+/// How a [`Chain`](crate::Chain) is opened, and its bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainOptions {
+    /// Bounds of the store. Its identity, and the engine of a store that exists, are the chain's own: what stands here is
+    /// not looked at.
+    pub store: Options,
+    /// Whether a new store keeps old values for ever.
+    pub archive: bool,
+    /// Threads that recover senders and work on the trie.
+    pub threads: usize,
+    /// Most blocks that are valid and not canonical; beyond, the oldest are forgotten, and what stands on them.
+    pub side_blocks_max: usize,
+    /// Most bytes of such blocks, as they would be stored.
+    pub side_bytes_max: usize,
+}
+
+impl Default for ChainOptions {
+    /// The usual bounds, on one thread.
+    fn default() -> Self {
+        let identity = Identity { chain_id: 0, genesis: B256::ZERO, archive: false };
+        Self {
+            store: Options::new(identity),
+            archive: false,
+            threads: 1,
+            side_blocks_max: 256,
+            side_bytes_max: 64 << 20,
+        }
+    }
+}
+
+impl ChainOptions {
+    /// Small bounds and no threads but the caller's: for stores of a few blocks.
+    pub fn small() -> Self {
+        let mut options = Self::default();
+        options.store = Options {
+            engine: EngineKind::Redb,
+            segment_bytes: 1 << 20,
+            cache_bytes: 1 << 20,
+            engine_cache_bytes: 1 << 20,
+            waiting_bytes: 1 << 20,
+            reader_threads: 0,
+            has_table_thread: false,
+            ..options.store
+        };
+        options
+    }
+}
+
+/// What opening a chain found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChainOpened {
+    /// What the store found and did.
+    pub store: Opened,
+    /// Whether the first block was written just now.
+    pub is_new: bool,
+    /// Accounts that the trie was built from.
+    pub accounts: u64,
+    /// Slots that the trie was built from.
+    pub slots: u64,
+}
+
+impl fmt::Display for ChainOpened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; trie of {} accounts and {} slots, its root checked", self.store, self.accounts, self.slots)
+    }
+}
