@@ -11,6 +11,7 @@
 use crate::chain_block::ChainBlock;
 use crate::chain_error::ChainError;
 use crate::chain_view::ChainView;
+use crate::stage_watch::StageWatch;
 use crate::tail::Tail;
 use crate::threads::Threads;
 use motet_state::store::Store;
@@ -30,6 +31,7 @@ pub struct Chain {
     pub(crate) tail: Tail,
     /// Why nothing can be imported any more.
     pub(crate) broken: Option<String>,
+    pub(crate) watch: Option<Arc<dyn StageWatch>>,
 }
 
 impl Chain {
@@ -46,6 +48,11 @@ impl Chain {
     /// The last block of the canonical chain.
     pub fn head(&self) -> &Arc<ChainBlock> {
         self.tail.head()
+    }
+
+    /// Has somebody told of the stages of each import from now on.
+    pub fn watch_stages(&mut self, watch: Arc<dyn StageWatch>) {
+        self.watch = Some(watch);
     }
 
     /// The store, for what it can say of blocks and states. Blocks come in through [`Chain::import`] alone.

@@ -5,6 +5,7 @@ use crate::chain_block::ChainBlock;
 use crate::chain_error::{ChainError, ImportError, ImportFault};
 use crate::chain_view::ChainView;
 use crate::execution::{ExecFailure, Execute};
+use crate::stage_watch::{Stage, watched};
 use crate::stages::{self, Listeners};
 use crate::validate::{BlockError, decode_block, validate_state_root};
 use alloy_eip7928::BlockAccessList;
@@ -96,18 +97,27 @@ impl Chain {
         access_list: Option<BlockAccessList>,
         executor: &mut dyn Execute,
     ) -> Result<Accepted, ImportFault> {
-        let prepared = stages::prepare(hash, block, access_list, &self.tail, &self.spec, &self.threads)?;
+        let watch = self.watch.clone();
+        let watch = watch.as_deref();
+        let prepared = watched(watch, Stage::Senders, || {
+            stages::prepare(hash, block, access_list, &self.tail, &self.spec, &self.threads)
+        })?;
         let view = self.state();
-        let executed = stages::execute(prepared, self.tail.head(), &view, Listeners::default(), executor)?;
-        stages::judge(&executed)?;
+        let executed = watched(watch, Stage::Execution, || {
+            let executed = stages::execute(prepared, self.tail.head(), &view, Listeners::default(), executor)?;
+            stages::judge(&executed).map(|()| executed).map_err(ImportFault::from)
+        })?;
         let diff = Arc::clone(&executed.diff);
-        let computed = self.trie.update(&diff)?;
+        let computed = watched(watch, Stage::Root, || self.trie.update(&diff))?;
         if let Err(error) = validate_state_root(executed.block.header(), computed) {
             self.undo(&view, &diff)?;
             return Err(error.into());
         }
-        let (block, committed) = executed.finish();
-        if let Err(error) = self.store.commit(committed) {
+        let (block, done) = watched(watch, Stage::Commit, || {
+            let (block, committed) = executed.finish();
+            (block, self.store.commit(committed))
+        });
+        if let Err(error) = done {
             self.undo(&view, &diff)?;
             return Err(error.into());
         }

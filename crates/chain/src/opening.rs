@@ -88,7 +88,7 @@ impl Chain {
         let below: Vec<Arc<ChainBlock>> = below.map(load).collect::<Result<_, _>>()?;
         let tail = Tail::new(load(head.height)?, below);
         let genesis = load(first)?;
-        Ok((Self { spec, store, trie, threads, genesis, tail, broken: None }, opened))
+        Ok((Self { spec, store, trie, threads, genesis, tail, broken: None, watch: None }, opened))
     }
 }
 
