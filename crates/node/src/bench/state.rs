@@ -5,6 +5,7 @@
 //! ```
 
 mod commit;
+mod import;
 mod page;
 mod page_cache;
 mod reads;
@@ -35,21 +36,24 @@ Examples:
   motet bench state --part commit --dir /mnt/disk         300 blocks of 10,000 updates, beside a plain log on that disk
   motet bench state --part reads --accounts 10000000 --dir stores --keep
                                                           random reads; a second run finds the store made
-  motet bench state --json state.json --html state.html   everything
+  motet generate --chain --mix erc20=40,swap=30,raw-transfer=30 --blocks 2000 --txs 200 --accounts 100000 --out long
+  motet bench state --part import,cold --chain long       imports of that chain, and from a disk that the system forgot
+  motet bench state --json state.json --html state.html   everything but imports
 
 Exit codes: 0 all contenders agree; 1 a difference, which is named on standard error; 2 bad input, a disk that fails, or a \
 wrong command line. A bar that is not reached is said, and no error.";
 
-/// Measure the state: roots of the trie, durable commits, reads.
+/// Measure the state: roots of the trie, durable commits, reads, imports.
 ///
 /// `trie`: updates of accounts and slots, hashed in batches and one at a time, by one thread and by several, and
 /// alloy-trie's root from scratch. `commit`: durable commits of consecutive blocks, tables included, beside a file to which
 /// the same changes are appended with the same syncs. `reads`: random reads of accounts, from the cache, from the tables, and
-/// from the disk.
+/// from the disk. `import`: a generated chain, its stages one after the other and overlapped. `cold`: imports from a store
+/// larger than its caches, the system's pages forgotten, with and without suspension and prefetch.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct StateArgs {
-    /// What to measure, separated by commas. Default: everything.
+    /// What to measure, separated by commas. Default: everything; imports only with --chain.
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     part: Vec<PartName>,
 
@@ -76,6 +80,18 @@ pub(super) struct StateArgs {
     /// Engines that hold the tables, separated by commas. The bars are for the first.
     #[arg(long, value_name = "ENGINE", value_delimiter = ',', default_values_t = [EngineName::Fjall, EngineName::Redb])]
     engine: Vec<EngineName>,
+
+    /// For imports: a folder with genesis.json and chain.rlp, as `motet generate --chain` writes them.
+    #[arg(long, value_name = "DIR")]
+    chain: Option<PathBuf>,
+
+    /// Import the first so many blocks. Default: all.
+    #[arg(long, value_name = "N", requires = "chain", value_parser = clap::value_parser!(u32).range(1..))]
+    chain_blocks: Option<u32>,
+
+    /// How the stages of an import follow each other, separated by commas.
+    #[arg(long, value_name = "WAY", value_delimiter = ',', default_values_t = [WayName::Staged, WayName::Pipelined])]
+    way: Vec<WayName>,
 
     /// Decides everything that is drawn.
     #[arg(long, default_value_t = 7, value_name = "N")]
@@ -104,6 +120,24 @@ enum PartName {
     Trie,
     Commit,
     Reads,
+    Import,
+    Cold,
+}
+
+/// A way to import by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum WayName {
+    Staged,
+    Pipelined,
+}
+
+impl std::fmt::Display for WayName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Staged => "staged",
+            Self::Pipelined => "pipelined",
+        })
+    }
 }
 
 /// An engine by its name.
@@ -131,6 +165,25 @@ impl EngineName {
     }
 }
 
+impl StateArgs {
+    fn import_plan(&self, threads: usize) -> eyre::Result<import::Plan> {
+        let Some(chain) = self.chain.clone() else {
+            eyre::bail!("imports need --chain DIR, a folder that `motet generate --chain --out DIR` has written");
+        };
+        let way = |way: &WayName| match way {
+            WayName::Staged => import::ImportWay::Staged,
+            WayName::Pipelined => import::ImportWay::Pipelined,
+        };
+        Ok(import::Plan {
+            chain,
+            blocks_max: self.chain_blocks.map_or(usize::MAX, |blocks| blocks as usize),
+            threads,
+            engine: self.engine.first().map_or_else(EngineKind::default, |engine| engine.kind()),
+            ways: self.way.iter().map(way).collect(),
+        })
+    }
+}
+
 /// Runs the command.
 pub(super) fn run(args: &StateArgs) -> eyre::Result<Verdict> {
     let threads = args.threads.map(|threads| threads as usize);
@@ -155,6 +208,17 @@ pub(super) fn run(args: &StateArgs) -> eyre::Result<Verdict> {
             let plan = reads::Plan { accounts: args.accounts, threads, engine: engine.kind(), seed: args.seed };
             parts.push(reads::measure(&plan, &workshop, &progress)?);
         }
+    }
+    for part in [PartName::Import, PartName::Cold] {
+        if !wanted(part) || (args.part.is_empty() && args.chain.is_none()) {
+            continue;
+        }
+        let plan = args.import_plan(threads)?;
+        let workshop = Workshop::new(&args.dir, false)?;
+        parts.push(match part {
+            PartName::Cold => import::measure_cold(&plan, &workshop, &progress)?,
+            _ => import::measure(&plan, &workshop, &progress)?,
+        });
     }
     progress("");
     let report = StateReport::new(parts);

@@ -149,12 +149,12 @@ impl ChainSummary {
         )?;
         writeln!(
             out,
-            "{}: {} blocks, {} transactions ({} failed: {}), {:.0} Mgas, {:.2} to {:.2} a block, {:.1} MiB",
+            "{}: {} blocks, {} transactions ({}; {} failed), {:.0} Mgas, {:.2} to {:.2} a block, {:.1} MiB",
             self.chain,
             self.blocks,
             self.txs,
-            self.failed,
             kinds_in_words(&self.traffic),
+            self.failed,
             mgas(self.gas),
             mgas(self.gas_least),
             mgas(self.gas_most),
