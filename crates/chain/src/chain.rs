@@ -11,11 +11,12 @@
 use crate::chain_block::ChainBlock;
 use crate::chain_error::ChainError;
 use crate::chain_view::ChainView;
+use crate::side_blocks::SideBlocks;
 use crate::stage_watch::StageWatch;
 use crate::tail::Tail;
 use crate::threads::Threads;
 use motet_state::store::Store;
-use motet_state::trie::StateTrie;
+use motet_state::trie::{NodeBatch, StateTrie};
 use motet_types::ChainSpec;
 use std::sync::Arc;
 
@@ -24,11 +25,15 @@ use std::sync::Arc;
 pub struct Chain {
     pub(crate) spec: ChainSpec,
     pub(crate) store: Store,
-    pub(crate) trie: StateTrie,
+    /// After the head. Shared with tries over it only while one of this chain's own functions runs.
+    pub(crate) trie: Arc<StateTrie>,
+    /// Whether the store keeps the trie's nodes.
+    pub(crate) is_paged: bool,
     pub(crate) threads: Threads,
     pub(crate) genesis: Arc<ChainBlock>,
     /// The last blocks of the canonical chain, the head at its end.
     pub(crate) tail: Tail,
+    pub(crate) side: SideBlocks,
     /// Why nothing can be imported any more.
     pub(crate) broken: Option<String>,
     pub(crate) watch: Option<Arc<dyn StageWatch>>,
@@ -89,6 +94,28 @@ impl Chain {
     /// When tables or disk fail.
     pub fn flush(&self) -> Result<(), ChainError> {
         Ok(self.store.flush()?)
+    }
+
+    /// The trie, to be changed.
+    pub(crate) fn trie_mut(&mut self) -> Result<&mut StateTrie, ChainError> {
+        let shared = || ChainError::MustReopen { reason: "the trie is in use".to_owned() };
+        Arc::get_mut(&mut self.trie).ok_or_else(shared)
+    }
+
+    /// What the trie's changes mean for a store that keeps its nodes.
+    pub(crate) fn take_nodes(&mut self) -> Result<Option<Arc<NodeBatch>>, ChainError> {
+        if !self.is_paged {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(self.trie_mut()?.take_batch()?)))
+    }
+
+    /// Lets nodes go from memory, now that the store has everything.
+    pub(crate) fn trim(&mut self) -> Result<(), ChainError> {
+        if self.is_paged {
+            self.trie_mut()?.trim()?;
+        }
+        Ok(())
     }
 
     pub(crate) fn check_usable(&self) -> Result<(), ChainError> {

@@ -129,14 +129,18 @@ pub enum ImportFault {
     /// The parent state could not answer a read.
     #[error(transparent)]
     View(#[from] ViewError),
-    /// The block stands on one whose state is kept no more.
-    #[error("the state after its parent, block {height}, is kept no more; the history begins at block {oldest}")]
+    /// The block leaves the canonical chain where the history does not reach.
+    #[error("it leaves the chain at block {height}, whose state is kept no more{}",
+        oldest.map_or(String::new(), |oldest| format!("; the oldest kept is that of block {oldest}")))]
     TooOld {
-        /// The parent's height.
+        /// The height of its last canonical ancestor.
         height: u64,
         /// The oldest height with a state.
-        oldest: u64,
+        oldest: Option<u64>,
     },
+    /// There is no room for the block beside the canonical chain. It is valid.
+    #[error("valid, but there is no room for its branch beside the canonical chain")]
+    SideFull,
     /// A head was asked for that is not known.
     #[error("no such block to be the head")]
     UnknownHead,

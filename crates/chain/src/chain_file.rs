@@ -7,7 +7,7 @@ use crate::chain_error::ChainError;
 use alloy_eips::eip7840::BlobParams;
 use alloy_hardforks::ForkCondition;
 use alloy_primitives::{Address, B256, U256, keccak256};
-use motet_state::store::{EngineKind, Identity};
+use motet_state::store::{EngineKind, Identity, TrieMode};
 use motet_types::spec::fork_by_name;
 use motet_types::{ChainSpec, SpecError};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 const NAME: &str = "chain.json";
 const SCHEMA: &str = "motet-chain/1";
+/// Bytes of nodes that stay in memory where nobody says otherwise.
+const NODE_CACHE_BYTES: usize = 256 << 20;
 
 /// The chain that a directory is for.
 #[derive(Clone, Debug)]
@@ -25,6 +27,8 @@ pub(crate) struct ChainFile {
     pub(crate) spec: ChainSpec,
     pub(crate) identity: Identity,
     pub(crate) engine: EngineKind,
+    /// Whether the store keeps the trie's nodes.
+    pub(crate) is_paged: bool,
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +48,8 @@ struct Said {
     genesis: B256,
     archive: bool,
     engine: String,
+    /// Whether the store keeps the trie's nodes.
+    paged_trie: bool,
     deposit_contract: Address,
     forks: BTreeMap<String, Activation>,
     blobs: BTreeMap<String, Blobs>,
@@ -93,13 +99,19 @@ impl ChainFile {
         }
         let engine = engine_by_name(&sealed.chain.engine);
         let engine = engine.ok_or_else(|| config(format!("no engine is called {:?}", sealed.chain.engine)))?;
-        let identity = Identity {
-            chain_id: sealed.chain.chain_id,
-            genesis: sealed.chain.genesis,
-            archive: sealed.chain.archive,
-        };
+        let identity =
+            Identity { chain_id: sealed.chain.chain_id, genesis: sealed.chain.genesis, archive: sealed.chain.archive };
         let spec = sealed.chain.spec().map_err(|source| ChainError::Rules { path: path.clone(), source })?;
-        Ok(Some(Self { spec, identity, engine }))
+        Ok(Some(Self { spec, identity, engine, is_paged: sealed.chain.paged_trie }))
+    }
+
+    /// Where the trie's nodes are, with the cache that the options ask for.
+    pub(crate) fn trie_mode(&self, wanted: TrieMode) -> TrieMode {
+        match (self.is_paged, wanted) {
+            (false, _) => TrieMode::Resident,
+            (true, TrieMode::Paged { cache_bytes }) => TrieMode::Paged { cache_bytes },
+            (true, TrieMode::Resident) => TrieMode::Paged { cache_bytes: NODE_CACHE_BYTES },
+        }
     }
 
     /// Writes the file, whole or not at all.
@@ -134,7 +146,9 @@ impl ChainFile {
             return other("genesis", self.identity.genesis.to_string(), wanted.identity.genesis.to_string());
         }
         let (found, wanted) = (self.said(), wanted.said());
-        if (&found.forks, &found.blobs, found.deposit_contract) != (&wanted.forks, &wanted.blobs, wanted.deposit_contract) {
+        if (&found.forks, &found.blobs, found.deposit_contract)
+            != (&wanted.forks, &wanted.blobs, wanted.deposit_contract)
+        {
             let text = |said: &Said| serde_json::to_string(&(&said.forks, &said.blobs, said.deposit_contract));
             return other("set of rules", text(&found).unwrap_or_default(), text(&wanted).unwrap_or_default());
         }
@@ -149,6 +163,7 @@ impl ChainFile {
             genesis: self.identity.genesis,
             archive: self.identity.archive,
             engine: engine_name(self.engine).to_owned(),
+            paged_trie: self.is_paged,
             deposit_contract: self.spec.deposit_contract,
             forks,
             blobs,
@@ -239,7 +254,7 @@ mod tests {
 
     fn file(spec: ChainSpec) -> ChainFile {
         let identity = Identity { chain_id: spec.chain_id, genesis: B256::repeat_byte(7), archive: true };
-        ChainFile { spec, identity, engine: EngineKind::Redb }
+        ChainFile { spec, identity, engine: EngineKind::Redb, is_paged: true }
     }
 
     fn dir(name: &str) -> PathBuf {
@@ -262,6 +277,7 @@ mod tests {
             written.write(&dir).unwrap();
             let read = ChainFile::read(&dir).unwrap().unwrap();
             assert_eq!((&read.spec, &read.identity, read.engine), (&written.spec, &written.identity, written.engine));
+            assert_eq!(read.trie_mode(TrieMode::Resident), TrieMode::Paged { cache_bytes: NODE_CACHE_BYTES });
             read.check_same(&written, &dir).unwrap();
         }
         fs::remove_dir_all(dir).unwrap();

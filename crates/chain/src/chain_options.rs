@@ -1,15 +1,17 @@
 //! How a chain is opened, and what was found.
 
-use motet_state::store::{EngineKind, Identity, Opened, Options};
 use alloy_primitives::B256;
+use motet_state::store::{EngineKind, Identity, Opened, Options, Verify};
 use std::fmt;
 
 /// How a [`Chain`](crate::Chain) is opened, and its bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainOptions {
-    /// Bounds of the store. Its identity, and the engine of a store that exists, are the chain's own: what stands here is
-    /// not looked at.
+    /// Bounds of the store. Its identity, and of a store that exists its engine and where the trie's nodes are, are the
+    /// chain's own: what stands here is not looked at.
     pub store: Options,
+    /// How much of a trie whose nodes are in the store is compared with the flat state at opening.
+    pub verify: Verify,
     /// Whether a new store keeps old values for ever.
     pub archive: bool,
     /// Threads that recover senders and work on the trie.
@@ -26,6 +28,7 @@ impl Default for ChainOptions {
         let identity = Identity { chain_id: 0, genesis: B256::ZERO, archive: false };
         Self {
             store: Options::new(identity),
+            verify: Verify::Sample,
             archive: false,
             threads: 1,
             side_blocks_max: 256,
@@ -59,14 +62,11 @@ pub struct ChainOpened {
     pub store: Opened,
     /// Whether the first block was written just now.
     pub is_new: bool,
-    /// Accounts that the trie was built from.
-    pub accounts: u64,
-    /// Slots that the trie was built from.
-    pub slots: u64,
 }
 
 impl fmt::Display for ChainOpened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; trie of {} accounts and {} slots, its root checked", self.store, self.accounts, self.slots)
+        write!(f, "{}", self.store)?;
+        if self.is_new { write!(f, "; the first block was written") } else { Ok(()) }
     }
 }

@@ -7,9 +7,7 @@
 use alloy_primitives::{Address, B256, U256, keccak256};
 use motet_state::store::{StoreError, StoredState};
 use motet_state::trie::{AccountChange, HashedDiff, SlotChange};
-use motet_types::{
-    AccountDiff, BlockHashes, Location, Read, StateDiff, StateView, Ticket, Value, ViewError,
-};
+use motet_types::{AccountDiff, BlockHashes, Location, Read, StateDiff, StateView, Ticket, Value, ViewError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -147,7 +145,9 @@ impl StateView for ChainView {
             return self.base.has_storage(address);
         }
         let slots = self.storage(address);
-        slots.map(|slots| !slots.is_empty()).map_err(|error| ViewError::new(Location::Account(address), error.to_string()))
+        slots
+            .map(|slots| !slots.is_empty())
+            .map_err(|error| ViewError::new(Location::Account(address), error.to_string()))
     }
 
     fn poll_ticket(&self, ticket: Ticket, waker: &Waker) -> Poll<()> {

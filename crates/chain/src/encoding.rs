@@ -71,7 +71,7 @@ impl Results {
         Self::new(&outcome.receipts, &outcome.record)
     }
 
-    fn new(receipts: &[ReceiptEnvelope], record: &BlockRecord) -> Self {
+    pub(crate) fn new(receipts: &[ReceiptEnvelope], record: &BlockRecord) -> Self {
         let logs = || receipts.iter().filter_map(|receipt| receipt.as_receipt()).flat_map(|receipt| &receipt.logs);
         let addresses: BTreeSet<Address> = logs().map(|log| log.address).collect();
         let topics: BTreeSet<B256> = logs().flat_map(|log| log.data.topics()).copied().collect();

@@ -8,9 +8,7 @@ use crate::root::RootCalculator;
 use crate::validate::BlockError;
 use alloy_consensus::Header;
 use alloy_primitives::{B256, U256};
-use motet_exec::{
-    BlockExecutor, BlockInput, CommitSink, Engine, ExecError, ExecutorConfig, InvalidBlock, Report,
-};
+use motet_exec::{BlockExecutor, BlockInput, CommitSink, Engine, ExecError, ExecutorConfig, InvalidBlock, Report};
 use motet_types::{BlockOutcome, BlockRules, RecoveredBlock, StateDiff, StateView, TxIndex, ViewError};
 use std::fmt;
 

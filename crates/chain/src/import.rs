@@ -6,8 +6,8 @@ use crate::chain_error::{ChainError, ImportError, ImportFault};
 use crate::chain_view::ChainView;
 use crate::execution::{ExecFailure, Execute};
 use crate::stage_watch::{Stage, watched};
-use crate::stages::{self, Listeners};
-use crate::validate::{BlockError, decode_block, validate_state_root};
+use crate::stages;
+use crate::validate::{decode_block, validate_state_root};
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::B256;
 use motet_state::trie::StateTrie;
@@ -80,14 +80,20 @@ impl Chain {
     ) -> Result<Accepted, ImportFault> {
         self.check_usable()?;
         let parent_hash = block.header.parent_hash;
-        if parent_hash == self.head().hash() {
-            return self.import_on_head(hash, block, access_list, executor);
-        }
-        if let Some(block) = self.block(&hash)? {
+        let is_next = parent_hash == self.head().hash();
+        // What stands on the head is not canonical yet, so the store need not be asked for it.
+        let known = match is_next {
+            true => self.side.get(&hash).map(|side| Arc::clone(&side.block)),
+            false => self.block(&hash)?,
+        };
+        if let Some(block) = known {
             let is_head = self.head().hash() == hash;
             return Ok(Accepted { block, is_head, was_known: true });
         }
-        Err(BlockError::UnknownParent { parent_hash }.into())
+        match is_next {
+            true => self.import_on_head(hash, block, access_list, executor),
+            false => self.import_beside(hash, block, access_list, executor),
+        }
     }
 
     fn import_on_head(
@@ -104,31 +110,39 @@ impl Chain {
         })?;
         let view = self.state();
         let executed = watched(watch, Stage::Execution, || {
-            let executed = stages::execute(prepared, self.tail.head(), &view, Listeners::default(), executor)?;
+            let executed = self.execute_on(prepared, self.tail.head(), &view, &self.trie, executor)?;
             stages::judge(&executed).map(|()| executed).map_err(ImportFault::from)
         })?;
         let diff = Arc::clone(&executed.diff);
-        let computed = watched(watch, Stage::Root, || self.trie.update(&diff))?;
+        let computed = watched(watch, Stage::Root, || self.trie_mut()?.update(&diff).map_err(ImportFault::from))?;
         if let Err(error) = validate_state_root(executed.block.header(), computed) {
             self.undo(&view, &diff)?;
             return Err(error.into());
         }
-        let (block, done) = watched(watch, Stage::Commit, || {
-            let (block, committed) = executed.finish();
-            (block, self.store.commit(committed))
-        });
+        let (block, nodes, done) = watched(watch, Stage::Commit, || -> Result<_, ChainError> {
+            let (block, mut committed) = executed.finish();
+            let nodes = self.take_nodes()?;
+            committed.nodes = nodes.clone();
+            Ok((block, nodes, self.store.commit(committed)))
+        })?;
         if let Err(error) = done {
+            if let Some(nodes) = nodes {
+                self.trie_mut()?.return_batch(Arc::unwrap_or_clone(nodes));
+            }
             self.undo(&view, &diff)?;
             return Err(error.into());
         }
+        drop(view);
         self.tail.push(Arc::clone(&block));
+        self.trim()?;
         Ok(Accepted { block, is_head: true, was_known: false })
     }
 
     /// Takes a change of the head's state out of the trie again.
     fn undo(&mut self, head: &ChainView, diff: &StateDiff) -> Result<(), ChainError> {
         let root = self.head().block().header.state_root;
-        undo(&mut self.trie, head, diff, root).inspect_err(|error| self.broken = Some(error.to_string()))
+        let undone = self.trie_mut().and_then(|trie| undo(trie, head, diff, root));
+        undone.inspect_err(|error| self.broken = Some(error.to_string()))
     }
 }
 

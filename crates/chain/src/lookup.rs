@@ -19,6 +19,9 @@ impl Chain {
         if self.head().hash() == *hash {
             return Ok(Some(Arc::clone(self.head())));
         }
+        if let Some(side) = self.side.get(hash) {
+            return Ok(Some(Arc::clone(&side.block)));
+        }
         match self.store.height_of(*hash)? {
             Some(height) => self.canonical_block(height),
             None => Ok(None),

@@ -8,19 +8,17 @@ use crate::chain_options::{ChainOpened, ChainOptions};
 use crate::encoding::{Results, committed};
 use crate::genesis::GenesisBlock;
 use crate::lookup;
+use crate::side_blocks::SideBlocks;
 use crate::tail::Tail;
 use crate::threads::Threads;
 use crate::validate::OMMER_ANCESTORS;
-use alloy_primitives::{B256, U256};
-use motet_state::store::{Identity, Options, Store};
-use motet_state::trie::{AccountChange, Crew, HashedDiff, SlotChange, StateTrie};
+use alloy_primitives::U256;
+use motet_state::store::{Identity, Options, Progress, Store, TrieMode};
+use motet_state::trie::StateTrie;
 use motet_types::{AccountDiff, Block, BlockOutcome, Fork, MemoryState, StateDiff};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Accounts and slots that are inserted at a time when the trie is built.
-const BUILD_CHUNK: usize = 1 << 16;
 
 impl Chain {
     /// Makes a chain of nothing but its first block in a directory. Where the same chain is already, it is opened.
@@ -34,9 +32,9 @@ impl Chain {
             action: "create",
             source,
         })?;
-        let identity =
-            Identity { chain_id: genesis.spec.chain_id, genesis: genesis.hash, archive: options.archive };
-        let wanted = ChainFile { spec: genesis.spec.clone(), identity, engine: options.store.engine };
+        let identity = Identity { chain_id: genesis.spec.chain_id, genesis: genesis.hash, archive: options.archive };
+        let is_paged = matches!(options.store.trie, TrieMode::Paged { .. });
+        let wanted = ChainFile { spec: genesis.spec.clone(), identity, engine: options.store.engine, is_paged };
         let file = match ChainFile::read(dir)? {
             Some(found) => {
                 found.check_same(&wanted, dir)?;
@@ -47,7 +45,7 @@ impl Chain {
                 wanted
             }
         };
-        Self::open_parts(dir, file, options, Some(genesis))
+        Self::open_parts(dir, file, options, Some(genesis), &mut |_| ())
     }
 
     /// Opens the chain that was made in a directory, and says what was found.
@@ -55,8 +53,20 @@ impl Chain {
     /// # Errors
     /// When there is none, when another process has it open, when it is damaged, and when disk or tables fail.
     pub fn open(dir: &Path, options: ChainOptions) -> Result<(Self, ChainOpened), ChainError> {
+        Self::open_with(dir, options, &mut |_| ())
+    }
+
+    /// As [`Chain::open`], saying how far the trie is.
+    ///
+    /// # Errors
+    /// As [`Chain::open`].
+    pub fn open_with(
+        dir: &Path,
+        options: ChainOptions,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<(Self, ChainOpened), ChainError> {
         let file = ChainFile::read(dir)?.ok_or_else(|| ChainError::NoChain { path: dir.to_owned() })?;
-        Self::open_parts(dir, file, options, None)
+        Self::open_parts(dir, file, options, None, on_progress)
     }
 
     fn open_parts(
@@ -64,21 +74,27 @@ impl Chain {
         file: ChainFile,
         options: ChainOptions,
         genesis: Option<GenesisBlock>,
+        on_progress: &mut dyn FnMut(Progress),
     ) -> Result<(Self, ChainOpened), ChainError> {
-        let ChainFile { spec, identity, engine } = file;
+        let trie = file.trie_mode(options.store.trie);
+        let ChainFile { spec, identity, engine, is_paged } = file;
         let first_hash = identity.genesis;
         let threads = Threads::new(options.threads)?;
-        let (store, found) = Store::open(dir, Options { identity, engine, ..options.store })?;
-        let mut opened = ChainOpened { store: found, ..ChainOpened::default() };
+        let (store, found) = Store::open(dir, Options { identity, engine, trie, ..options.store })?;
+        let mut opened = ChainOpened { store: found, is_new: false };
+        let mut trie = store.open_trie(threads.crew(), options.verify, on_progress)?;
         if store.head().is_none() {
             let genesis = genesis.ok_or_else(|| ChainError::NoGenesis { path: dir.to_owned() })?;
-            commit_genesis(&store, genesis)?;
-            store.flush()?;
+            commit_genesis(&store, &mut trie, is_paged, genesis)?;
             opened.is_new = true;
         }
         let missing = |height| ChainError::Part { height, part: "header", what: "absent" };
         let head = store.head().ok_or(missing(0))?;
-        let trie = build_trie(&store, threads.crew(), head.height, head.root, &mut opened)?;
+        // The root is asked for now, so that others may read the trie.
+        let found = trie.root()?;
+        if found != head.root {
+            return Err(ChainError::StateRoot { height: head.height, expected: head.root, found });
+        }
         let first = store.height_of(first_hash)?.ok_or(missing(0))?;
         let load = |height| -> Result<Arc<ChainBlock>, ChainError> {
             let block = lookup::canonical_block(&store, &spec, height)?;
@@ -88,13 +104,21 @@ impl Chain {
         let below: Vec<Arc<ChainBlock>> = below.map(load).collect::<Result<_, _>>()?;
         let tail = Tail::new(load(head.height)?, below);
         let genesis = load(first)?;
-        Ok((Self { spec, store, trie, threads, genesis, tail, broken: None, watch: None }, opened))
+        let side = SideBlocks::new(options.side_blocks_max, options.side_bytes_max);
+        let trie = Arc::new(trie);
+        Ok((Self { spec, store, trie, is_paged, threads, genesis, tail, side, broken: None, watch: None }, opened))
     }
 }
 
-fn commit_genesis(store: &Store, genesis: GenesisBlock) -> Result<(), ChainError> {
-    let GenesisBlock { spec, header, hash, mut state } = genesis;
-    let found = state.root();
+fn commit_genesis(
+    store: &Store,
+    trie: &mut StateTrie,
+    is_paged: bool,
+    genesis: GenesisBlock,
+) -> Result<(), ChainError> {
+    let GenesisBlock { spec, header, hash, state } = genesis;
+    let diff = allocation(state.state());
+    let found = trie.update(&diff)?;
     if found != header.state_root {
         return Err(ChainError::GenesisRoot { hash, expected: header.state_root, found });
     }
@@ -103,8 +127,11 @@ fn commit_genesis(store: &Store, genesis: GenesisBlock) -> Result<(), ChainError
     let mut block = Block { header, ..Block::default() };
     block.body.withdrawals = rules.is_active(Fork::Shanghai).then(Default::default);
     let block = ChainBlock::new(hash, block, total_difficulty, rules.fork);
-    let diff = Arc::new(allocation(state.state()));
-    store.commit(committed(&block, Results::of(&BlockOutcome::default()), diff))?;
+    let mut committed = committed(&block, Results::of(&BlockOutcome::default()), Arc::new(diff));
+    if is_paged {
+        committed.nodes = Some(Arc::new(trie.take_batch()?));
+    }
+    store.commit(committed)?;
     Ok(())
 }
 
@@ -120,37 +147,4 @@ fn allocation(state: &MemoryState) -> StateDiff {
         }
     }
     diff
-}
-
-/// The trie of what the tables hold, which must have the head's root.
-fn build_trie(
-    store: &Store,
-    crew: Crew,
-    height: u64,
-    expected: B256,
-    opened: &mut ChainOpened,
-) -> Result<StateTrie, ChainError> {
-    let mut trie = StateTrie::new(crew);
-    let (mut chunk, mut leaves) = (Vec::new(), 0);
-    for row in store.accounts_from(B256::ZERO) {
-        let (key, account) = row?;
-        let mut slots = Vec::new();
-        for row in store.slots_of(key) {
-            let (key, value) = row?;
-            slots.push(SlotChange { key, value });
-        }
-        opened.accounts += 1;
-        opened.slots += slots.len() as u64;
-        leaves += 1 + slots.len();
-        chunk.push(AccountChange { key, account: Some(account), wiped: false, slots });
-        if leaves >= BUILD_CHUNK {
-            trie.update_hashed(&HashedDiff::new(std::mem::take(&mut chunk)))?;
-            leaves = 0;
-        }
-    }
-    let found = trie.update_hashed(&HashedDiff::new(chunk))?;
-    if found != expected {
-        return Err(ChainError::StateRoot { height, expected, found });
-    }
-    Ok(trie)
 }

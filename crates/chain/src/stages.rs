@@ -13,9 +13,7 @@ use crate::execution::{ExecFailure, Execute, ExecuteRequest, ReceiptRoots};
 use crate::rewards::block_rewards;
 use crate::tail::Tail;
 use crate::threads::Threads;
-use crate::validate::{
-    Ancestor, BlockError, validate_before_execution, validate_results, validate_transactions_root,
-};
+use crate::validate::{Ancestor, BlockError, validate_before_execution, validate_results, validate_transactions_root};
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::{B256, U256};
 use motet_exec::CommitSink;

@@ -47,10 +47,8 @@ impl Threads {
         let mut senders = Vec::with_capacity(recovered.len());
         let mut authorities = Vec::with_capacity(recovered.len());
         for of_transaction in recovered {
-            let (sender, signers) = of_transaction.map_err(|error| BlockError::Transaction {
-                tx: error.tx,
-                error: TxError::InvalidSignature(None),
-            })?;
+            let (sender, signers) = of_transaction
+                .map_err(|error| BlockError::Transaction { tx: error.tx, error: TxError::InvalidSignature(None) })?;
             senders.push(sender);
             authorities.push(signers);
         }

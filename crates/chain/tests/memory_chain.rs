@@ -6,7 +6,8 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use motet_chain::execution::ExecuteResult;
 use motet_chain::validate::next_difficulty;
 use motet_chain::{
-    BlockError, ChainLimits, ExecFailure, ExecuteRequest, GenesisBlock, ImportError, MemoryChain, RootCalculator,
+    BlockError, ChainLimits, ExecFailure, ExecuteRequest, GenesisBlock, MemoryChain, RootCalculator,
+    memory_chain::ImportError,
 };
 use motet_types::{
     AccountDiff, Block, BlockOutcome, ChainSpec, Fork, Location, MemoryState, Read, StateDiff, StateView, Value,

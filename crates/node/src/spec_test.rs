@@ -21,7 +21,6 @@ mod pack;
 mod pipeline;
 mod post_state;
 mod receipts;
-mod root_sink;
 mod state_block;
 mod state_case;
 mod totals;

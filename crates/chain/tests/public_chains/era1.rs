@@ -7,7 +7,8 @@ use alloy_primitives::{B256, Bloom, U256};
 use alloy_rlp::Decodable;
 use motet_chain::execution::ExecuteResult;
 use motet_chain::validate::OMMER_ANCESTORS;
-use motet_chain::{BlockError, ChainLimits, ExecuteRequest, GenesisBlock, ImportError, MemoryChain, exception_names};
+use motet_chain::memory_chain::ImportError;
+use motet_chain::{BlockError, ChainLimits, ExecuteRequest, GenesisBlock, MemoryChain, exception_names};
 use motet_types::{
     AccountDiff, Block, BlockOutcome, ChainSpec, Location, Read, StateDiff, StateView, Transaction, Value,
 };

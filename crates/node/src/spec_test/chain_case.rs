@@ -7,11 +7,9 @@ use super::post_state;
 use super::receipts;
 use alloy_primitives::B256;
 use motet_chain::execution::ExecuteResult;
-use motet_chain::{
-    BlockError, ChainLimits, ExecFailure, ExecuteRequest, GenesisBlock, ImportError, Imported, MemoryChain,
-    exception_names,
-};
-use motet_exec::{BlockInput, ExecError, InvalidBlock};
+use motet_chain::memory_chain::ImportError;
+use motet_chain::{BlockError, ChainLimits, ExecuteRequest, GenesisBlock, Imported, MemoryChain, exception_names};
+use motet_exec::BlockInput;
 use motet_types::BlockOutcome;
 use motet_workload::spec_test::{ExpectedReceipt, PostState, TestChain};
 
@@ -150,22 +148,5 @@ fn diagnose(
 
 fn execute(engines: &Engines, request: ExecuteRequest<'_>, runs: &mut EngineRuns) -> ExecuteResult {
     let input = BlockInput::new(request.block, request.rules);
-    let roots = request.receipt_roots.as_deref();
-    engines.execute(&input, &request.view, roots, runs).map_err(|error| match error {
-        ExecError::Invalid(invalid) => ExecFailure::Invalid(block_error(invalid)),
-        ExecError::View(error) => ExecFailure::View(error),
-    })
-}
-
-/// What execution finds, in the words of block validation.
-fn block_error(invalid: InvalidBlock) -> BlockError {
-    match invalid {
-        InvalidBlock::Transaction { tx, error } => BlockError::Transaction { tx, error },
-        InvalidBlock::SystemContractAbsent { contract } => BlockError::SystemContractAbsent { contract },
-        InvalidBlock::SystemCall { contract, reason } => BlockError::SystemCall { contract, reason },
-        InvalidBlock::MissingBeaconRoot => BlockError::MissingField { field: "parent_beacon_block_root" },
-        InvalidBlock::DepositLayout { tx, log } => BlockError::DepositLayout { tx, log },
-        InvalidBlock::ListForm(error) => BlockError::AccessListForm(error),
-        InvalidBlock::List(mismatch) => BlockError::AccessListContent { reason: mismatch.to_string() },
-    }
+    Ok(engines.execute(&input, request.view, request.receipt_roots, runs)?)
 }

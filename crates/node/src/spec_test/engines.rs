@@ -3,9 +3,8 @@
 //! Sequential execution is always run: its outcome is what the fixtures are held against, and what every
 //! other engine must reproduce bit for bit, or refuse for exactly the same reason.
 
-use super::root_sink::RootSink;
 use crate::difference::{Difference, first_difference};
-use motet_chain::RootCalculator;
+use motet_chain::ReceiptRoots;
 use motet_exec::{BlockExecutor, BlockInput, CommitSink, Engine, ExecError, ExecutorConfig, InvalidBlock, Report};
 use motet_types::access_list::{ITEM_COST, list_items};
 use motet_types::{BlockOutcome, ListFormError, StateView};
@@ -79,7 +78,7 @@ impl Engines {
         &self,
         input: &BlockInput<'_>,
         view: &V,
-        roots: Option<&RootCalculator>,
+        roots: Option<&dyn ReceiptRoots>,
         runs: &mut EngineRuns,
     ) -> Reference {
         let in_order = Contender { engine: Engine::Sequential, executor: &self.in_order, view, roots };
@@ -109,18 +108,17 @@ impl Engines {
 }
 
 /// One engine about to execute a block.
-#[derive(Debug)]
 struct Contender<'a, V: ?Sized> {
     engine: Engine,
     executor: &'a BlockExecutor,
     view: &'a V,
-    roots: Option<&'a RootCalculator>,
+    roots: Option<&'a dyn ReceiptRoots>,
 }
 
 impl<V: StateView + ?Sized> Contender<'_, V> {
     fn execute(&self, input: &BlockInput<'_>, run: &mut EngineRun) -> Reference {
-        let mut sink = self.roots.map(|roots| RootSink::new(roots.clone()));
-        let sink = sink.as_mut().map(|sink| sink as &mut dyn CommitSink);
+        let mut sink = self.roots.map(|roots| roots.follow());
+        let sink = sink.as_mut().map(|sink| &mut **sink as &mut dyn CommitSink);
         let execution = self.executor.execute(self.engine, input, self.view, sink);
         run.count(execution.as_ref().ok().map(|execution| &execution.report));
         execution.map(|execution| execution.outcome)

@@ -16,7 +16,7 @@ use super::failure::Failure;
 use super::state_block::{self, EnvView};
 use alloy_consensus::{Header, Transaction as _};
 use alloy_primitives::{Address, U256};
-use motet_chain::RootCalculator;
+use motet_chain::{ReceiptRoots, RootCalculator};
 use motet_exec::{ExecError, InvalidBlock};
 use motet_types::{BlockHashes, BlockRules, Fork, Transaction};
 use motet_workload::spec_test::{StateSubtest, StateTest, StateTransaction, TestAccount, TestAlloc};
@@ -216,7 +216,7 @@ impl Pack {
         let block = state_block::block(header, transactions);
         let before = RootCalculator::new(accounts.to_memory_state());
         let view = EnvView { state: before.state(), hashes: &self.block_hashes };
-        let roots = (!self.rules.is_active(Fork::Byzantium)).then_some(&before);
+        let roots = (!self.rules.is_active(Fork::Byzantium)).then_some(&before as &dyn ReceiptRoots);
         engines.execute(&state_block::input(&block, &self.rules), &view, roots, runs).map(|_| ())
     }
 }

@@ -7,7 +7,7 @@ use super::post_state;
 use super::state_block::{self, EnvView};
 use alloy_primitives::{B256, keccak256};
 use motet_chain::validate::{tx_exception_names, validate_transactions};
-use motet_chain::{BlockError, RootCalculator, exception_names};
+use motet_chain::{BlockError, ReceiptRoots, RootCalculator, exception_names};
 use motet_exec::{ExecError, InvalidBlock};
 use motet_types::{BlockOutcome, Fork};
 use motet_workload::spec_test::{
@@ -41,7 +41,7 @@ fn run_transaction(
     let stateless = validate_transactions(std::slice::from_ref(&transaction), &rules);
     let block = state_block::block(state_block::header(&test.env, &rules), [(transaction, sender, authorities)]);
     let view = EnvView { state: pre.state(), hashes: &test.env.block_hashes };
-    let roots = (!rules.is_active(Fork::Byzantium)).then_some(pre);
+    let roots = (!rules.is_active(Fork::Byzantium)).then_some(pre as &dyn ReceiptRoots);
     let outcome = engines.execute(&state_block::input(&block, &rules), &view, roots, runs);
     if let Some(run) = runs.disagreement() {
         return Err(Failure::of_engine(run));

@@ -1,0 +1,218 @@
+//! Blocks beside the canonical chain, and how one of them becomes its head.
+//!
+//! ```text
+//! a7 <- a8 <- a9          set_head(b9): the trie goes back by what a9 and a8 overwrote, the store is rolled back to a7,
+//!    \- b8 <- b9          the trie goes forward by b8 and b9, both are committed; a8 and a9 are side blocks now
+//! ```
+//!
+//! A crash between the rollback and the commit leaves the chain at a7, whole; the blocks above it have to be imported again.
+
+use crate::chain::Chain;
+use crate::chain_error::{ChainError, ImportError, ImportFault};
+use crate::chain_view::ChainView;
+use crate::execution::Execute;
+use crate::fork_choice::is_better_head;
+use crate::import::Accepted;
+use crate::recall::recall;
+use crate::receipt_roots::TrieRoots;
+use crate::side_blocks::SideBlock;
+use crate::stages::{self, Listeners};
+use crate::tail::Tail;
+use crate::validate::{BlockError, OMMER_ANCESTORS, validate_state_root};
+use alloy_eip7928::BlockAccessList;
+use alloy_primitives::B256;
+use motet_state::store::StoreError;
+use motet_state::trie::StateTrie;
+use motet_types::Block;
+use std::sync::Arc;
+
+impl Chain {
+    /// Makes a block the head, as a fork choice from outside does: an ancestor of the head, or a side block.
+    ///
+    /// # Errors
+    /// When the block is not known, when the history does not reach back to where it leaves the canonical chain, and when
+    /// the store fails.
+    pub fn set_head(&mut self, hash: B256) -> Result<(), ImportError> {
+        let number = self.side.get(&hash).map_or(self.head().number(), |side| side.block.number());
+        self.make_head(hash).map_err(|reason| ImportError { number, hash, reason })
+    }
+
+    /// Imports a block whose parent is not the head.
+    pub(crate) fn import_beside(
+        &mut self,
+        hash: B256,
+        block: Block,
+        access_list: Option<BlockAccessList>,
+        executor: &mut dyn Execute,
+    ) -> Result<Accepted, ImportFault> {
+        let parent_hash = block.header.parent_hash;
+        let (branch, base) = self.side.branch(parent_hash);
+        let Some(fork) = self.store.height_of(base)? else {
+            return Err(BlockError::UnknownParent { parent_hash }.into());
+        };
+        let tail = self.tail_at(parent_hash)?;
+        let prepared = stages::prepare(hash, block, access_list, &tail, &self.spec, &self.threads)?;
+
+        let mut view = self.state_at(fork).map_err(|error| too_old(error, fork))?;
+        for side in &branch {
+            view.push(side.committed.height, side.committed.hash, Arc::clone(&side.committed.diff));
+        }
+        let before = Arc::new(self.trie_beside(fork, &branch).map_err(|error| too_old(error, fork))?);
+        let executed = self.execute_on(prepared, tail.head(), &view, &before, executor)?;
+        stages::judge(&executed)?;
+        let computed = before.overlay(self.threads.crew())?.update(&executed.diff)?;
+        validate_state_root(executed.block.header(), computed)?;
+
+        let (block, committed) = executed.finish();
+        if !self.side.insert(SideBlock { block: Arc::clone(&block), committed }) {
+            return Err(ImportFault::SideFull);
+        }
+        let is_head = is_better_head(&block, self.head());
+        if is_head {
+            self.make_head(hash)?;
+        }
+        Ok(Accepted { block, is_head, was_known: false })
+    }
+
+    /// Executes a block over a state with a trie that nobody changes meanwhile.
+    pub(crate) fn execute_on(
+        &self,
+        prepared: stages::Prepared,
+        parent: &crate::chain_block::ChainBlock,
+        view: &ChainView,
+        before: &Arc<StateTrie>,
+        executor: &mut dyn Execute,
+    ) -> Result<stages::Executed, ImportFault> {
+        if !prepared.has_receipt_roots() {
+            return Ok(stages::execute(prepared, parent, view, Listeners::default(), executor)?);
+        }
+        let roots = TrieRoots::new(Arc::clone(before), self.threads.crew());
+        let listeners = Listeners { receipt_roots: Some(&roots), steps: None };
+        let executed = stages::execute(prepared, parent, view, listeners, executor);
+        // A trie that fails makes receipts wrong, which then is not the block's fault.
+        roots.into_fault()?;
+        Ok(executed?)
+    }
+
+    /// The trie after a branch that leaves the canonical chain at a height.
+    fn trie_beside(&self, fork: u64, branch: &[&SideBlock]) -> Result<StateTrie, ChainError> {
+        let mut trie = self.trie_at(fork)?;
+        for side in branch {
+            trie.apply(&side.committed.diff)?;
+        }
+        if let Some(last) = branch.last() {
+            let (found, expected) = (trie.root()?, last.committed.root);
+            if found != expected {
+                return Err(ChainError::StateRoot { height: last.committed.height, expected, found });
+            }
+        }
+        Ok(trie)
+    }
+
+    /// The trie after a canonical block: one of its own over the head's.
+    pub(crate) fn trie_at(&self, height: u64) -> Result<StateTrie, ChainError> {
+        let mut trie = self.trie.overlay(self.threads.crew())?;
+        for above in (height.saturating_add(1)..=self.head().number()).rev() {
+            trie.apply_hashed(&self.store.reverse(above)?)?;
+        }
+        let found = trie.root()?;
+        let header = self.canonical_block(height)?.map(|block| block.block().header.state_root);
+        match header {
+            Some(expected) if expected == found => Ok(trie),
+            Some(expected) => Err(ChainError::StateRoot { height, expected, found }),
+            None => Err(ChainError::Part { height, part: "header", what: "absent" }),
+        }
+    }
+
+    /// The last blocks up to one that is known.
+    fn tail_at(&self, hash: B256) -> Result<Tail, ImportFault> {
+        let known = |hash: B256| self.block(&hash)?.ok_or(ImportFault::UnknownHead);
+        let head = known(hash)?;
+        let mut below = Vec::new();
+        let mut last = Arc::clone(&head);
+        while below.len() + 1 < OMMER_ANCESTORS && last.hash() != self.genesis.hash() {
+            last = known(last.block().header.parent_hash)?;
+            below.push(Arc::clone(&last));
+        }
+        Ok(Tail::new(head, below))
+    }
+
+    fn make_head(&mut self, hash: B256) -> Result<(), ImportFault> {
+        self.check_usable()?;
+        if hash == self.head().hash() {
+            return Ok(());
+        }
+        let (branch, base) = self.side.branch(hash);
+        let branch: Vec<SideBlock> = branch.into_iter().cloned().collect();
+        let fork = self.store.height_of(base)?.ok_or(ImportFault::UnknownHead)?;
+        let head = self.head().number();
+        // All that is needed of the past is read before anything changes.
+        let leaving: Vec<u64> = (fork.saturating_add(1)..=head).rev().collect();
+        let recalled = leaving.iter().map(|height| recall(&self.store, &self.spec, *height));
+        let recalled: Vec<SideBlock> = recalled.collect::<Result<_, _>>().map_err(|error| too_old(error, fork))?;
+        let tail = self.tail_at(hash)?;
+        let fork_root = match self.canonical_block(fork)? {
+            Some(block) => block.block().header.state_root,
+            None => return Err(ImportFault::UnknownHead),
+        };
+
+        // From here on trie and store move together; a failure half way is for the next opening to sort out.
+        let moved = self.go_back(fork, fork_root, &leaving).and_then(|()| self.go_forward(&branch));
+        if let Err(error) = moved {
+            self.broken = Some(format!("a change of the head failed: {error}"));
+            return Err(error.into());
+        }
+        self.tail = tail;
+        for side in &branch {
+            self.side.remove(&side.committed.hash);
+        }
+        // Those that do not fit are forgotten; they can be imported again.
+        for side in recalled.into_iter().rev() {
+            self.side.insert(side);
+        }
+        Ok(())
+    }
+
+    fn go_back(&mut self, fork: u64, fork_root: B256, leaving: &[u64]) -> Result<(), ChainError> {
+        if leaving.is_empty() {
+            return Ok(());
+        }
+        for height in leaving {
+            let reverse = self.store.reverse(*height)?;
+            self.trie_mut()?.apply_hashed(&reverse)?;
+        }
+        let found = self.trie_mut()?.root()?;
+        if found != fork_root {
+            return Err(ChainError::StateRoot { height: fork, expected: fork_root, found });
+        }
+        let nodes = self.take_nodes()?;
+        self.store.rollback(fork, nodes.as_deref())?;
+        self.trim()
+    }
+
+    fn go_forward(&mut self, branch: &[SideBlock]) -> Result<(), ChainError> {
+        let mut blocks = Vec::with_capacity(branch.len());
+        for side in branch {
+            let found = self.trie_mut()?.update(&side.committed.diff)?;
+            let (expected, height) = (side.committed.root, side.committed.height);
+            if found != expected {
+                return Err(ChainError::StateRoot { height, expected, found });
+            }
+            let mut committed = side.committed.clone();
+            committed.nodes = self.take_nodes()?;
+            blocks.push(committed);
+        }
+        if !blocks.is_empty() {
+            self.store.commit_many(blocks)?;
+        }
+        self.trim()
+    }
+}
+
+/// Whose fault it is that a state of the past cannot be had: that it is too long ago is one of its own.
+fn too_old(error: ChainError, height: u64) -> ImportFault {
+    match error {
+        ChainError::Store(StoreError::NoHistory { oldest, .. }) => ImportFault::TooOld { height, oldest },
+        other => other.into(),
+    }
+}
