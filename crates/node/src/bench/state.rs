@@ -6,6 +6,7 @@
 
 mod commit;
 mod import;
+mod opening;
 mod page;
 mod page_cache;
 mod reads;
@@ -43,12 +44,12 @@ Examples:
 Exit codes: 0 all contenders agree; 1 a difference, which is named on standard error; 2 bad input, a disk that fails, or a \
 wrong command line. A bar that is not reached is said, and no error.";
 
-/// Measure the state: roots of the trie, durable commits, reads, imports.
+/// Measure the state: roots of the trie, durable commits, reads, starts, imports.
 ///
 /// `trie`: updates of accounts and slots, hashed in batches and one at a time, by one thread and by several, and
 /// alloy-trie's root from scratch. `commit`: durable commits of consecutive blocks, tables included, beside a file to which
 /// the same changes are appended with the same syncs. `reads`: random reads of accounts, from the cache, from the tables, and
-/// from the disk. `import`: a generated chain, its stages one after the other and overlapped. `cold`: imports from a store
+/// from the disk. `open`: starting with that state, its trie in memory or left in the store, and blocks after that. `import`: a generated chain, its stages one after the other and overlapped. `cold`: imports from a store
 /// larger than its caches, the system's pages forgotten, with and without suspension and prefetch.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -120,6 +121,7 @@ enum PartName {
     Trie,
     Commit,
     Reads,
+    Open,
     Import,
     Cold,
 }
@@ -166,6 +168,10 @@ impl EngineName {
 }
 
 impl StateArgs {
+    fn first_engine(&self) -> EngineKind {
+        self.engine.first().map_or_else(EngineKind::default, |engine| engine.kind())
+    }
+
     fn import_plan(&self, threads: usize) -> eyre::Result<import::Plan> {
         let Some(chain) = self.chain.clone() else {
             eyre::bail!("imports need --chain DIR, a folder that `motet generate --chain --out DIR` has written");
@@ -178,7 +184,7 @@ impl StateArgs {
             chain,
             blocks_max: self.chain_blocks.map_or(usize::MAX, |blocks| blocks as usize),
             threads,
-            engine: self.engine.first().map_or_else(EngineKind::default, |engine| engine.kind()),
+            engine: self.first_engine(),
             ways: self.way.iter().map(way).collect(),
         })
     }
@@ -208,6 +214,12 @@ pub(super) fn run(args: &StateArgs) -> eyre::Result<Verdict> {
             let plan = reads::Plan { accounts: args.accounts, threads, engine: engine.kind(), seed: args.seed };
             parts.push(reads::measure(&plan, &workshop, &progress)?);
         }
+    }
+    if wanted(PartName::Open) {
+        let workshop = Workshop::new(&args.dir, false)?;
+        let engine = args.first_engine();
+        let plan = opening::Plan { accounts: args.accounts, updates, threads, engine, seed: args.seed };
+        parts.push(opening::measure(&plan, &workshop, &progress)?);
     }
     for part in [PartName::Import, PartName::Cold] {
         if !wanted(part) || (args.part.is_empty() && args.chain.is_none()) {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Accounts in each of the blocks that a store is filled with.
-const LOAD_ACCOUNTS: u64 = 50_000;
+pub(super) const LOAD_ACCOUNTS: u64 = 50_000;
 /// Bytes of a header, about.
 const HEADER_BYTES: usize = 600;
 
