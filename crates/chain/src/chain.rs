@@ -12,7 +12,6 @@ use crate::chain_block::ChainBlock;
 use crate::chain_error::ChainError;
 use crate::chain_view::ChainView;
 use crate::side_blocks::SideBlocks;
-use crate::stage_watch::StageWatch;
 use crate::tail::Tail;
 use crate::threads::Threads;
 use motet_state::store::Store;
@@ -29,6 +28,8 @@ pub struct Chain {
     pub(crate) trie: Arc<StateTrie>,
     /// Whether the store keeps the trie's nodes.
     pub(crate) is_paged: bool,
+    /// Bytes of the trie's nodes that should be in memory at most, if it does.
+    pub(crate) node_cache_bytes: usize,
     pub(crate) threads: Threads,
     pub(crate) genesis: Arc<ChainBlock>,
     /// The last blocks of the canonical chain, the head at its end.
@@ -36,7 +37,6 @@ pub struct Chain {
     pub(crate) side: SideBlocks,
     /// Why nothing can be imported any more.
     pub(crate) broken: Option<String>,
-    pub(crate) watch: Option<Arc<dyn StageWatch>>,
 }
 
 impl Chain {
@@ -53,11 +53,6 @@ impl Chain {
     /// The last block of the canonical chain.
     pub fn head(&self) -> &Arc<ChainBlock> {
         self.tail.head()
-    }
-
-    /// Has somebody told of the stages of each import from now on.
-    pub fn watch_stages(&mut self, watch: Arc<dyn StageWatch>) {
-        self.watch = Some(watch);
     }
 
     /// The store, for what it can say of blocks and states. Blocks come in through [`Chain::import`] alone.

@@ -20,6 +20,9 @@ pub enum ChainError {
     /// Threads cannot be started.
     #[error("the threads cannot be started: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
+    /// A thread cannot be started.
+    #[error("a thread cannot be started: {0}")]
+    Thread(io::Error),
     /// The file system refuses the chain's own file.
     #[error("{action} {}: {source}", path.display())]
     File {

@@ -5,7 +5,6 @@ use crate::chain_block::ChainBlock;
 use crate::chain_error::{ChainError, ImportError, ImportFault};
 use crate::chain_view::ChainView;
 use crate::execution::{ExecFailure, Execute};
-use crate::stage_watch::{Stage, watched};
 use crate::stages;
 use crate::validate::{decode_block, validate_state_root};
 use alloy_eip7928::BlockAccessList;
@@ -103,29 +102,20 @@ impl Chain {
         access_list: Option<BlockAccessList>,
         executor: &mut dyn Execute,
     ) -> Result<Accepted, ImportFault> {
-        let watch = self.watch.clone();
-        let watch = watch.as_deref();
-        let prepared = watched(watch, Stage::Senders, || {
-            stages::prepare(hash, block, access_list, &self.tail, &self.spec, &self.threads)
-        })?;
+        let prepared = stages::prepare(hash, block, access_list, &self.tail, &self.spec, &self.threads)?;
         let view = self.state();
-        let executed = watched(watch, Stage::Execution, || {
-            let executed = self.execute_on(prepared, self.tail.head(), &view, &self.trie, executor)?;
-            stages::judge(&executed).map(|()| executed).map_err(ImportFault::from)
-        })?;
+        let executed = self.execute_on(prepared, &self.head().as_parent(), &view, &self.trie, executor)?;
+        stages::judge(&executed)?;
         let diff = Arc::clone(&executed.diff);
-        let computed = watched(watch, Stage::Root, || self.trie_mut()?.update(&diff).map_err(ImportFault::from))?;
+        let computed = self.trie_mut()?.update(&diff)?;
         if let Err(error) = validate_state_root(executed.block.header(), computed) {
             self.undo(&view, &diff)?;
             return Err(error.into());
         }
-        let (block, nodes, done) = watched(watch, Stage::Commit, || -> Result<_, ChainError> {
-            let (block, mut committed) = executed.finish();
-            let nodes = self.take_nodes()?;
-            committed.nodes = nodes.clone();
-            Ok((block, nodes, self.store.commit(committed)))
-        })?;
-        if let Err(error) = done {
+        let (block, mut committed) = executed.finish();
+        let nodes = self.take_nodes()?;
+        committed.nodes = nodes.clone();
+        if let Err(error) = self.store.commit(committed) {
             if let Some(nodes) = nodes {
                 self.trie_mut()?.return_batch(Arc::unwrap_or_clone(nodes));
             }

@@ -81,6 +81,10 @@ impl Chain {
         let first_hash = identity.genesis;
         let threads = Threads::new(options.threads)?;
         let (store, found) = Store::open(dir, Options { identity, engine, trie, ..options.store })?;
+        let node_cache_bytes = match trie {
+            TrieMode::Resident => usize::MAX,
+            TrieMode::Paged { cache_bytes } => cache_bytes,
+        };
         let mut opened = ChainOpened { store: found, is_new: false };
         let mut trie = store.open_trie(threads.crew(), options.verify, on_progress)?;
         if store.head().is_none() {
@@ -106,7 +110,7 @@ impl Chain {
         let genesis = load(first)?;
         let side = SideBlocks::new(options.side_blocks_max, options.side_bytes_max);
         let trie = Arc::new(trie);
-        Ok((Self { spec, store, trie, is_paged, threads, genesis, tail, side, broken: None, watch: None }, opened))
+        Ok((Self { spec, store, trie, is_paged, node_cache_bytes, threads, genesis, tail, side, broken: None }, opened))
     }
 }
 

@@ -18,7 +18,7 @@ use crate::receipt_roots::TrieRoots;
 use crate::side_blocks::SideBlock;
 use crate::stages::{self, Listeners};
 use crate::tail::Tail;
-use crate::validate::{BlockError, OMMER_ANCESTORS, validate_state_root};
+use crate::validate::{BlockError, OMMER_ANCESTORS, ParentHeader, validate_state_root};
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::B256;
 use motet_state::store::StoreError;
@@ -58,7 +58,7 @@ impl Chain {
             view.push(side.committed.height, side.committed.hash, Arc::clone(&side.committed.diff));
         }
         let before = Arc::new(self.trie_beside(fork, &branch).map_err(|error| too_old(error, fork))?);
-        let executed = self.execute_on(prepared, tail.head(), &view, &before, executor)?;
+        let executed = self.execute_on(prepared, &tail.head().as_parent(), &view, &before, executor)?;
         stages::judge(&executed)?;
         let computed = before.overlay(self.threads.crew())?.update(&executed.diff)?;
         validate_state_root(executed.block.header(), computed)?;
@@ -78,7 +78,7 @@ impl Chain {
     pub(crate) fn execute_on(
         &self,
         prepared: stages::Prepared,
-        parent: &crate::chain_block::ChainBlock,
+        parent: &ParentHeader<'_>,
         view: &ChainView,
         before: &Arc<StateTrie>,
         executor: &mut dyn Execute,

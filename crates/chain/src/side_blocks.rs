@@ -33,6 +33,10 @@ impl SideBlocks {
         Self { blocks: B256Map::default(), by_age: VecDeque::new(), bytes: 0, blocks_max, bytes_max }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
     pub(crate) fn get(&self, hash: &B256) -> Option<&SideBlock> {
         self.blocks.get(hash)
     }

@@ -13,7 +13,10 @@ use crate::execution::{ExecFailure, Execute, ExecuteRequest, ReceiptRoots};
 use crate::rewards::block_rewards;
 use crate::tail::Tail;
 use crate::threads::Threads;
-use crate::validate::{Ancestor, BlockError, validate_before_execution, validate_results, validate_transactions_root};
+use crate::validate::{
+    Ancestor, BlockError, ParentHeader, validate_before_execution, validate_results, validate_transactions_root,
+};
+use alloy_consensus::BlockBody;
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::{B256, U256};
 use motet_exec::CommitSink;
@@ -67,6 +70,13 @@ pub(crate) fn prepare(
 }
 
 impl Prepared {
+    /// The block as far as its descendants are judged by it: without its transactions.
+    pub(crate) fn to_ancestor(&self) -> ChainBlock {
+        let Block { header, body } = &self.block.block;
+        let body = BlockBody { ommers: body.ommers.clone(), ..BlockBody::default() };
+        ChainBlock::new(self.hash, Block { header: header.clone(), body }, self.total_difficulty, self.rules.fork)
+    }
+
     /// Whether the receipts of the block carry state roots.
     pub(crate) fn has_receipt_roots(&self) -> bool {
         !self.rules.is_active(Fork::Byzantium) && self.block.tx_count() > 0
@@ -76,7 +86,7 @@ impl Prepared {
 /// Executes a block on the state after its parent.
 pub(crate) fn execute(
     prepared: Prepared,
-    parent: &ChainBlock,
+    parent: &ParentHeader<'_>,
     view: &dyn StateView,
     listeners: Listeners<'_>,
     executor: &mut dyn Execute,
@@ -86,9 +96,9 @@ pub(crate) fn execute(
     let mut outcome = executor.execute(ExecuteRequest {
         block: &block,
         rules: &rules,
-        parent: &parent.block().header,
-        parent_hash: parent.hash(),
-        parent_total_difficulty: parent.total_difficulty(),
+        parent: parent.header,
+        parent_hash: parent.hash,
+        parent_total_difficulty: total_difficulty.saturating_sub(block.header().difficulty),
         view,
         rewards: &rewards,
         receipt_roots: listeners.receipt_roots,

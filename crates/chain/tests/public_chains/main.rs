@@ -5,6 +5,7 @@
 
 mod archives;
 mod chains;
+mod durable;
 mod era1;
 mod fixtures;
 mod genesis;

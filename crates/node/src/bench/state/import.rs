@@ -6,13 +6,12 @@
 mod cold;
 mod contender;
 mod input;
-mod stages;
 
 use super::report::{Part, Relation};
 use super::stores::Workshop;
 use contender::{Contender, Way};
 use input::ChainInput;
-use motet_chain::{ChainOptions, Stage};
+use motet_chain::ChainOptions;
 use motet_exec::Engine;
 use motet_state::store::EngineKind;
 use std::path::PathBuf;
@@ -81,19 +80,22 @@ fn say_stages(contenders: &[Contender], threads: usize, part: &mut Part) {
     let Some(staged) = contenders.iter().find(|contender| contender.name == STAGED) else { return };
     let whole = staged.total();
     let mut largest: f64 = 0.0;
-    for stage in Stage::ALL {
-        let spent = staged.stages.of(stage);
-        let share = spent.wall.as_secs_f64() / whole.wall.as_secs_f64().max(1e-9);
-        let cores = spent.cpu.as_secs_f64() / spent.wall.as_secs_f64().max(1e-9);
+    for (stage, time) in staged.stages() {
+        let share = time.busy_ns as f64 / 1e9 / whole.wall.as_secs_f64().max(1e-9);
+        let cores = time.cpu_ns as f64 / time.busy_ns.max(1) as f64;
         largest = largest.max(share);
-        part.figure(format!("staged: share of {}", stage.name()), share * 100.0, "%");
-        part.figure(format!("staged: cores used by {}", stage.name()), cores, "");
+        part.figure(format!("staged: share of {stage}"), share * 100.0, "%");
+        part.figure(format!("staged: cores used by {stage}, with whoever works beside it"), cores, "");
     }
     let core_use = whole.cpu.as_secs_f64() / whole.wall.as_secs_f64().max(1e-9) / threads.max(1) as f64;
     let bound = (1.0 / core_use.max(1e-9)).min(1.0 / largest.max(1e-9));
     part.figure("staged: share of all cores that is used", core_use * 100.0, "%");
     part.figure("bound on the pipeline: least of 1 / that, and 1 / the largest stage's share", bound, "");
     let Some(pipelined) = contenders.iter().find(|contender| contender.name == PIPELINED) else { return };
+    for (stage, time) in pipelined.stages() {
+        let share = time.busy_ns as f64 / 1e9 / pipelined.total().wall.as_secs_f64().max(1e-9);
+        part.figure(format!("pipelined: share of the time that {stage} is at work"), share * 100.0, "%");
+    }
     let gain = whole.wall.as_secs_f64() / pipelined.total().wall.as_secs_f64().max(1e-9);
     part.figure("pipelined: times as fast as staged", gain, "");
     part.bar("of that bound, the pipeline reaches", Relation::AtLeast, PIPELINE_BAR, gain / bound);
