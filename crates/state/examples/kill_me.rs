@@ -5,10 +5,12 @@
 //! kill_me check DIR SEED HEIGHT [engine]  the store stands at HEIGHT or above, and all of its state is the seed's
 //! ```
 //! `crates/state/tests/store_kills.rs` drives it. Every sixteenth commit is of several blocks, and now and then the chain
-//! goes back a few blocks; what it then says is the new height, with a `!` before it goes.
+//! goes back a few blocks; what it then says is the new height, with a `!` before it goes. The store keeps the nodes of the tries,
+//! and `check` compares all of them with the flat state.
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use motet_state::store::{CommittedBlock, EngineKind, Identity, Options, Store};
+use motet_state::store::{CommittedBlock, EngineKind, Identity, Options, Store, TrieMode, Verify};
+use motet_state::trie::{Crew, HashedDiff, StateTrie};
 use motet_types::{Account, AccountDiff, Location, StateDiff, Value};
 use std::error::Error;
 use std::io::Write as _;
@@ -45,8 +47,9 @@ fn options(seed: u64, engine: EngineKind) -> Options {
     options.engine = engine;
     // Small, so that segments, batches and backpressure come often.
     options.segment_bytes = 256 << 10;
-    options.waiting_bytes = 128 << 10;
-    options.batch_bytes = 48 << 10;
+    options.trie = TrieMode::Paged { cache_bytes: 256 << 10 };
+    options.waiting_bytes = 1 << 20;
+    options.batch_bytes = 384 << 10;
     options.cache_bytes = 1 << 20;
     options.reader_threads = 2;
     options
@@ -112,6 +115,7 @@ fn write(dir: &Path, seed: u64, engine: EngineKind) -> Result<(), Box<dyn Error>
     let mut out = std::io::stdout().lock();
     writeln!(out, "opened {opened:?}")?;
     out.flush()?;
+    let mut trie = store.open_trie(Crew::alone(), Verify::Sample, &mut |_| {})?;
     let mut next = store.head().map_or(0, |head| head.height + 1);
     for round in 0u64.. {
         let luck = mix(std::process::id().into(), [round, next, 3]);
@@ -119,17 +123,28 @@ fn write(dir: &Path, seed: u64, engine: EngineKind) -> Result<(), Box<dyn Error>
             let to = next - 2 - luck / 50 % 6;
             writeln!(out, "!{to}")?;
             out.flush()?;
-            store.rollback(to, None)?;
+            for height in (to + 1..next).rev() {
+                trie.apply_hashed(&store.reverse(height)?)?;
+            }
+            store.rollback(to, Some(&trie.take_batch()?))?;
             next = to + 1;
         } else {
             let count = if luck % 16 == 1 { 4 } else { 1 };
-            store.commit_many((next..next + count).map(|height| block(seed, height)).collect())?;
+            let blocks = (next..next + count).map(|height| with_nodes(block(seed, height), &mut trie));
+            store.commit_many(blocks.collect::<Result<_, _>>()?)?;
             next += count;
         }
+        trie.trim()?;
         writeln!(out, "{}", next - 1)?;
         out.flush()?;
     }
     Ok(())
+}
+
+fn with_nodes(block: CommittedBlock, trie: &mut StateTrie) -> Result<CommittedBlock, Box<dyn Error>> {
+    let root = trie.update_hashed(&HashedDiff::of_diff(&block.diff, &Crew::alone()))?;
+    let nodes = Some(Arc::new(trie.take_batch()?));
+    Ok(CommittedBlock { root, nodes, ..block })
 }
 
 fn check(dir: &Path, seed: u64, least: u64, engine: EngineKind) -> Result<(), Box<dyn Error>> {
@@ -166,6 +181,7 @@ fn check(dir: &Path, seed: u64, least: u64, engine: EngineKind) -> Result<(), Bo
         }
     }
     let rows = store.verify()?;
+    store.open_trie(Crew::alone(), Verify::All, &mut |_| {})?;
     for height in head.height.saturating_sub(100)..=head.height {
         if store.header(height)?.map(|(hash, _)| hash) != Some(hash_of(seed, height)) {
             return Err(format!("header {height}").into());

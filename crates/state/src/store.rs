@@ -62,6 +62,7 @@ mod leaves;
 mod lock;
 pub mod log;
 mod model_tables;
+mod newest;
 mod nodes;
 mod open_trie;
 mod opening;

@@ -7,13 +7,15 @@ use alloy_primitives::{B256, keccak256};
 use motet_state::store::disk::{Disk, RealDisk};
 use motet_state::store::faults::Faults;
 use motet_state::store::faulty_disk::FaultyDisk;
-use motet_state::store::{Engine, FjallTables, ModelTables, Options, RedbTables, Store, StoreError};
+use motet_state::store::{Engine, FjallTables, ModelTables, Options, RedbTables, Store, StoreError, TrieMode};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use store_chain::{Link, assert_state, assert_store, chain, next, options, seeds};
+use store_chain::{
+    Link, assert_state, assert_store, chain, commit, next, open_trie, options, paged_options, rollback, seeds,
+};
 
 /// A directory that goes with its test.
 struct Dir(PathBuf);
@@ -43,7 +45,8 @@ fn random_history(seed: u64, disk: &dyn Fn() -> Arc<dyn Disk>, dir: &Path, engin
     let (mut store, opened) = open();
     assert!(opened.is_new);
     let mut links = chain(seed, 0);
-    store.commit(links[0].block.clone()).unwrap();
+    let mut trie = Some(open_trie(&store).unwrap()).filter(|_| options.trie != TrieMode::Resident);
+    commit(&store, &mut trie, &links).unwrap();
     // The highest that the chain ever was: what it overwrote before that is kept for so many blocks only.
     let mut peak = 0;
     for _ in 0..60 {
@@ -54,9 +57,12 @@ fn random_history(seed: u64, disk: &dyn Fn() -> Arc<dyn Disk>, dir: &Path, engin
         match rng.random_range(0..12) {
             0 => {
                 drop(held);
+                let is_kept = trie.take().is_some();
                 drop(store);
                 let (reopened, opened) = open();
                 store = reopened;
+                // Compared with the flat state in any case.
+                trie = Some(open_trie(&store).unwrap()).filter(|_| is_kept);
                 assert_eq!(opened.head, store.head());
                 assert_eq!(opened.cut, None);
                 assert_store(&store, &links, history);
@@ -66,7 +72,7 @@ fn random_history(seed: u64, disk: &dyn Fn() -> Arc<dyn Disk>, dir: &Path, engin
             3 | 4 => drop(store.step().unwrap()),
             5 if links.len() - 1 > oldest => {
                 links.truncate(rng.random_range(oldest + 1..links.len()));
-                let head = store.rollback(links.last().unwrap().block.height, None).unwrap();
+                let head = rollback(&store, &mut trie, links.last().unwrap().block.height).unwrap();
                 assert_eq!(head.hash, links.last().unwrap().block.hash);
                 assert_store(&store, &links, 1);
                 assert!(matches!(
@@ -80,8 +86,7 @@ fn random_history(seed: u64, disk: &dyn Fn() -> Arc<dyn Disk>, dir: &Path, engin
                 for _ in 0..many {
                     links.push(next(links.last().unwrap(), &mut rng));
                 }
-                let blocks = links[links.len() - many..].iter().map(|link| link.block.clone()).collect();
-                store.commit_many(blocks).unwrap();
+                commit(&store, &mut trie, &links[links.len() - many..]).unwrap();
                 store.step().unwrap();
             }
         }
@@ -90,6 +95,8 @@ fn random_history(seed: u64, disk: &dyn Fn() -> Arc<dyn Disk>, dir: &Path, engin
     }
     store.flush().unwrap();
     store.verify().unwrap();
+    drop(trie);
+    open_trie(&store).unwrap();
     // The leaves of the trie.
     let model = &links.last().unwrap().model;
     let accounts: BTreeMap<_, _> = model.accounts.iter().map(|(address, entry)| (keccak256(address), entry)).collect();
@@ -113,6 +120,16 @@ fn random_histories_on_the_model_are_the_maps() {
 }
 
 #[test]
+fn random_histories_with_nodes_on_the_model_are_the_maps() {
+    for seed in seeds(20) {
+        let faults = Arc::new(Faults::new(seed));
+        let (disk, engine) = (FaultyDisk::new(faults.clone()), ModelTables::new(faults));
+        let disk = || Arc::new(disk.clone()) as Arc<dyn Disk>;
+        random_history(seed, &disk, Path::new("/db"), &|_| Arc::new(engine.clone()), &paged_options());
+    }
+}
+
+#[test]
 fn an_archive_has_every_state() {
     for seed in seeds(5) {
         let faults = Arc::new(Faults::new(seed));
@@ -129,7 +146,8 @@ fn random_histories_on_fjall_are_the_maps() {
     for seed in seeds(3) {
         let dir = Dir::new(&format!("fjall-{seed}"));
         let engine = |dir: &Path| Arc::new(FjallTables::open(&dir.join("tables"), 1 << 20).unwrap()) as Arc<dyn Engine>;
-        random_history(seed, &|| Arc::new(RealDisk), &dir.0, &engine, &options());
+        let options = if seed == 1 { options() } else { paged_options() };
+        random_history(seed, &|| Arc::new(RealDisk), &dir.0, &engine, &options);
     }
 }
 
@@ -138,7 +156,8 @@ fn random_histories_on_redb_are_the_maps() {
     for seed in seeds(2) {
         let dir = Dir::new(&format!("redb-{seed}"));
         let engine = |dir: &Path| Arc::new(RedbTables::open(&dir.join("tables"), 1 << 20).unwrap()) as Arc<dyn Engine>;
-        random_history(seed, &|| Arc::new(RealDisk), &dir.0, &engine, &options());
+        let options = if seed == 1 { options() } else { paged_options() };
+        random_history(seed, &|| Arc::new(RealDisk), &dir.0, &engine, &options);
     }
 }
 

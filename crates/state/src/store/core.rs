@@ -4,6 +4,7 @@ use super::apply::{Application, Past};
 use super::cache::Cache;
 use super::error::StoreError;
 use super::layer::{LayerList, Layers};
+use super::lock::Lock;
 use super::tables::Tables;
 use crate::trie::NodeBatch;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -38,6 +39,8 @@ pub(crate) struct Core {
     progress: Mutex<Progress>,
     /// Rung when layers come, when they are gone, and at the end.
     moved: Condvar,
+    /// Released last: views and tries may outlive the store, and read its tables.
+    _lock: Option<Lock>,
 }
 
 #[derive(Debug, Default)]
@@ -52,7 +55,14 @@ struct Progress {
 }
 
 impl Core {
-    pub(crate) fn new(tables: Tables, list: LayerList, cache: Cache, past: Past, bounds: Bounds) -> Self {
+    pub(crate) fn new(
+        tables: Tables,
+        list: LayerList,
+        cache: Cache,
+        past: Past,
+        bounds: Bounds,
+        lock: Option<Lock>,
+    ) -> Self {
         let flushed = list.applied;
         Self {
             tables,
@@ -63,6 +73,7 @@ impl Core {
             turn: Mutex::default(),
             progress: Mutex::new(Progress { flushed, ..Progress::default() }),
             moved: Condvar::new(),
+            _lock: lock,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The file system as the log uses it: few operations, so that each can be made to fail.
 
+use super::error::StoreError;
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -78,6 +79,18 @@ pub trait DiskFile: Send + Debug {
     /// # Errors
     /// See above.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
+}
+
+/// Makes a file, without what an attempt before that failed may have left of it.
+pub(crate) fn create_anew(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DiskFile>, StoreError> {
+    match disk.create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            disk.remove(path).map_err(StoreError::disk("remove", path))?;
+            disk.create(path)
+        }
+        created => created,
+    }
+    .map_err(StoreError::disk("create", path))
 }
 
 /// The file system of the machine.

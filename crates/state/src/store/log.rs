@@ -6,11 +6,12 @@
 //! log ends badly. A frame that a crash tore has nothing behind it that was written after its sync, and is cut off. Anything
 //! else is damage, and named.
 
-use super::disk::{Disk, DiskFile};
+use super::disk::{Disk, DiskFile, create_anew};
 use super::error::{Corruption, StoreError};
 use super::frame::{
     HEADER_BYTES, LOG_VERSION, PAYLOAD_BYTES_MAX, SegmentHeader, frame_at, put_record, seal, was_synced,
 };
+use super::newest;
 use super::record::Record;
 use alloy_primitives::B256;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -34,6 +35,10 @@ pub struct Log {
     /// Full segments, oldest first.
     full: Vec<Segment>,
     active: Option<Active>,
+    /// A segment that is on disk and not noted yet as the newest.
+    started: Option<Active>,
+    /// Number of the first record of the segment that was noted as the newest when the log was opened.
+    noted: Option<u64>,
     next_seq: u64,
     /// Memory for the bytes of an append, kept for the next one.
     buffer: Vec<u8>,
@@ -90,8 +95,17 @@ impl Log {
         names.sort();
         let dir = dir.to_owned();
         let (full, buffer) = (Vec::new(), Vec::new());
-        let mut log = Self { disk, dir, genesis, segment_bytes, full, active: None, next_seq: 1, buffer };
+        let (active, started, noted) = (None, None, None);
+        let mut log = Self { disk, dir, genesis, segment_bytes, full, active, started, noted, next_seq: 1, buffer };
         let mut found = LogFound { segments: names.len(), ..LogFound::default() };
+        let noted = newest::read(&*log.disk, &log.dir)?;
+        log.noted = noted;
+        let newest = names.last().and_then(|name| first_seq_of(name));
+        if let Some(noted) = noted.filter(|noted| newest.is_none_or(|newest| newest < *noted)) {
+            let file = log.segment_path(noted);
+            let what = "the newest segment, which was on disk, is missing";
+            return Err(Corruption::Log { file, offset: 0, height: None, what }.into());
+        }
         let mut height = None;
         for (at, name) in names.iter().enumerate() {
             let is_last = at + 1 == names.len();
@@ -100,6 +114,11 @@ impl Log {
         if log.active.is_none() && !log.full.is_empty() {
             // The last one was torn and is gone. The rest are full and will be removed, but a log never ends with nothing.
             log.rotate()?;
+        } else if let Some(newest) = newest.filter(|_| log.active.is_some() && noted != newest) {
+            if noted.is_none() && (found.records > 0 || names.len() > 1) {
+                return Err(newest::damage(&log.dir, "the note of the newest segment is missing").into());
+            }
+            newest::write(&*log.disk, &log.dir, newest)?;
         }
         Ok((log, found))
     }
@@ -121,7 +140,9 @@ impl Log {
         let header = match SegmentHeader::decode(&bytes) {
             Ok(header) => header,
             // The crash that tore it came before anything else was written here.
-            Err(_) if is_last && bytes.len() <= HEADER_BYTES => return self.remove_torn(&path, bytes.len(), found),
+            Err(_) if is_last && bytes.len() <= HEADER_BYTES && first_seq_of(name) > self.noted => {
+                return self.remove_torn(&path, bytes.len(), found);
+            }
             Err(what) => return Err(damaged(0, *height, what)),
         };
         if header.version != LOG_VERSION {
@@ -193,25 +214,13 @@ impl Log {
     /// that failed, another one on the same file proves nothing.
     fn copy(&self, path: PathBuf, bytes: &[u8], salt: u64) -> Result<Active, StoreError> {
         let unfinished = path.with_extension("log.new");
-        let mut file = self.create_anew(&unfinished)?;
+        let mut file = create_anew(&*self.disk, &unfinished)?;
         file.append(bytes).map_err(StoreError::disk("write", &unfinished))?;
         file.sync().map_err(StoreError::disk("sync", &unfinished))?;
         self.disk.rename(&unfinished, &path).map_err(StoreError::disk("rename", &path))?;
         self.disk.sync_dir(&self.dir).map_err(StoreError::disk("sync", &self.dir))?;
         let end = bytes.len() as u64;
         Ok(Active { path, file, salt, synced: end, end, torn: false })
-    }
-
-    /// Makes a file, without what an attempt before that failed may have left of it.
-    fn create_anew(&self, path: &Path) -> Result<Box<dyn DiskFile>, StoreError> {
-        match self.disk.create(path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                self.disk.remove(path).map_err(StoreError::disk("remove", path))?;
-                self.disk.create(path)
-            }
-            created => created,
-        }
-        .map_err(StoreError::disk("create", path))
     }
 
     fn remove_torn(&mut self, path: &Path, cut_bytes: usize, found: &mut LogFound) -> Result<(), StoreError> {
@@ -288,20 +297,37 @@ impl Log {
             // The seal at its end too: in a segment that is not the last, nothing may be torn.
             active.sync()?;
         }
-        let path = self.dir.join(format!("{:020}.log", self.next_seq));
+        let started = match self.started.take() {
+            Some(started) => started,
+            None => self.start_segment()?,
+        };
+        // Nothing is written to a segment that is not noted. One that is noted is never made anew.
+        if let Err(error) = newest::write(&*self.disk, &self.dir, self.next_seq) {
+            self.started = Some(started);
+            return Err(error);
+        }
+        if let Some(full) = self.active.replace(started) {
+            self.full.push(Segment { path: full.path, last_seq: self.next_seq.saturating_sub(1) });
+        }
+        Ok(())
+    }
+
+    /// A new segment for the next record, on disk with its name.
+    fn start_segment(&self) -> Result<Active, StoreError> {
+        let path = self.segment_path(self.next_seq);
         let salt = RandomState::new().build_hasher().finish();
         let header = SegmentHeader { version: LOG_VERSION, first_seq: self.next_seq, salt, genesis: self.genesis };
         // What has this name was left by a rotation that failed: with a record in it, it would be the active segment.
-        let mut file = self.create_anew(&path)?;
+        let mut file = create_anew(&*self.disk, &path)?;
         file.append(&header.encode()).map_err(StoreError::disk("write", &path))?;
         file.sync().map_err(StoreError::disk("sync", &path))?;
         self.disk.sync_dir(&self.dir).map_err(StoreError::disk("sync", &self.dir))?;
         let end = HEADER_BYTES as u64;
-        let active = Active { path, file, salt, synced: end, end, torn: false };
-        if let Some(full) = self.active.replace(active) {
-            self.full.push(Segment { path: full.path, last_seq: self.next_seq.saturating_sub(1) });
-        }
-        Ok(())
+        Ok(Active { path, file, salt, synced: end, end, torn: false })
+    }
+
+    fn segment_path(&self, first_seq: u64) -> PathBuf {
+        self.dir.join(format!("{first_seq:020}.log"))
     }
 
     /// Puts the last seal on disk, so that damage to the last record is known for damage even after a crash.

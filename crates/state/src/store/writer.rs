@@ -37,8 +37,6 @@ pub struct Store {
     dir: PathBuf,
     pub(super) readers: Option<Arc<Readers>>,
     threads: Vec<JoinHandle<()>>,
-    /// Released last.
-    _lock: Option<Lock>,
 }
 
 #[derive(Debug)]
@@ -56,6 +54,10 @@ impl Store {
     /// tables fail.
     pub fn open(dir: &Path, options: Options) -> Result<(Self, Opened), StoreError> {
         std::fs::create_dir_all(dir).map_err(StoreError::disk("create", dir))?;
+        if let Some(above) = dir.canonicalize().ok().as_deref().and_then(Path::parent) {
+            // The name of the directory too must survive a loss of power.
+            RealDisk.sync_dir(above).map_err(StoreError::disk("sync", above))?;
+        }
         let lock = Lock::take(dir)?;
         let (kind, cache_bytes) = (options.engine, options.engine_cache_bytes);
         Self::open_parts(dir, options, Arc::new(RealDisk), kind.name(), || kind.open(dir, cache_bytes), Some(lock))
@@ -107,10 +109,9 @@ impl Store {
             batch_bytes: options.batch_bytes,
             kept_bytes: options.kept_bytes,
         };
-        let core = Arc::new(Core::new(tables, list, Cache::new(options.cache_bytes), past, bounds));
+        let core = Arc::new(Core::new(tables, list, Cache::new(options.cache_bytes), past, bounds, lock));
         let writer = Mutex::new(Writer { log, broken: None });
-        let mut store =
-            Self { core, writer, options, dir: dir.to_owned(), readers: None, threads: Vec::new(), _lock: lock };
+        let mut store = Self { core, writer, options, dir: dir.to_owned(), readers: None, threads: Vec::new() };
         store.start_threads()?;
         Ok((store, opened))
     }
