@@ -1,4 +1,4 @@
-//! `motet bench predict` ([`predict`]), and `motet bench exec`: the engines beside a plain loop over stock revm, on the same blocks in one process.
+//! `motet bench predict` ([`predict`]), `motet bench state` ([`state`]), and `motet bench exec`: the engines beside a plain loop over stock revm, on the same blocks in one process.
 //!
 //! ```text
 //! blocks --pass 1..N--> each block: every contender, in an order that changes --> samples --> medians, ratios
@@ -17,6 +17,7 @@ mod predict;
 pub(crate) mod prepared;
 pub(crate) mod report;
 mod slow_state;
+mod state;
 mod table;
 
 use crate::replay::load::load_batch;
@@ -54,6 +55,7 @@ pub(crate) struct BenchArgs {
 enum Subject {
     Exec(ExecArgs),
     Predict(predict::PredictArgs),
+    State(Box<state::StateArgs>),
 }
 
 /// Measure the execution of blocks: every engine beside `lean`, a plain loop over a reused stock revm without list,
@@ -107,6 +109,7 @@ pub(crate) fn run(args: &BenchArgs) -> eyre::Result<Verdict> {
     match &args.what {
         Subject::Exec(args) => exec(args),
         Subject::Predict(args) => predict::run(args),
+        Subject::State(args) => state::run(args),
     }
 }
 

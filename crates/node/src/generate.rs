@@ -7,8 +7,9 @@
 //! ```
 //!
 //! Every block builds on the state after the one before it, and each file holds the part of that state that
-//! its block touches.
+//! its block touches. With `--chain`, a genesis file and a chain in one file instead ([`chain`]).
 
+mod chain;
 pub(crate) mod completed;
 mod summary;
 
@@ -47,6 +48,8 @@ Examples:
   motet generate --mix late-conflict-bomb --rounds 80000-120000 --txs 4 --blocks 2 --out heavy
                                                      the same with few heavy transactions
   motet replay blocks                                what comes of them
+  motet generate --chain --mix erc20=40,swap=30,raw-transfer=30 --blocks 2000 --txs 200 --accounts 100000 --out long
+                                                     long/genesis.json and long/chain.rlp, for motet import
 
 Equal options give equal blocks on every machine.
 
@@ -131,11 +134,17 @@ pub(crate) struct GenerateArgs {
     #[arg(long, default_value_t = 1337, value_name = "ID")]
     chain_id: u64,
 
+    /// Instead, write a genesis file and all blocks as one chain of RLP: OUT/genesis.json and OUT/chain.rlp, as `motet
+    /// import` takes them. A chain may be longer than what is generated as single files: one block at a time is in memory.
+    #[arg(long)]
+    chain: bool,
+
     /// The folder for the files, made where it is missing. Files of the same names are replaced.
     #[arg(long, default_value = "blocks", value_name = "DIR")]
     out: PathBuf,
 
-    /// Print one JSON object per block (schema motet-generate/1) instead of a table.
+    /// Print one JSON object per block (schema motet-generate/1; with --chain, one object of schema
+    /// motet-generate-chain/1) instead of a table.
     #[arg(long)]
     json: bool,
 }
@@ -164,9 +173,12 @@ impl GenerateArgs {
 /// # Errors
 /// When the options make no block, or a file cannot be written.
 pub(crate) fn run(args: &GenerateArgs) -> eyre::Result<Verdict> {
+    let options = args.options();
+    if args.chain {
+        return chain::run(options, &args.out, args.json);
+    }
     let stdout = io::stdout();
     let mut out = stdout.lock();
-    let options = args.options();
     let mut progress = Progress::new(!args.json);
     let Generated { rules, state, blocks, traffic } = generate(&options)?;
     fs::create_dir_all(&args.out).wrap_err_with(|| format!("{}: the folder cannot be made", args.out.display()))?;
@@ -240,6 +252,23 @@ impl Progress {
         let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} transactions");
         self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         self.bar.set_length(count);
+    }
+
+    fn expect_blocks(&self, doing: &'static str, count: u64) {
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len}");
+        self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        self.bar.set_message(doing);
+        self.bar.set_position(0);
+        self.bar.set_length(count);
+    }
+
+    fn set(&self, count: u64) {
+        self.bar.set_position(count);
+    }
+
+    fn spin(&self, doing: &'static str) {
+        self.bar.set_style(ProgressStyle::default_spinner());
+        self.bar.set_message(doing);
     }
 
     fn say(&self, what: impl std::fmt::Display) {

@@ -1,4 +1,4 @@
-//! The binary's `bench exec` and `bench predict`, on generated blocks.
+//! The binary's `bench exec` and `bench predict`, on generated blocks, and its `bench state`.
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -121,4 +121,62 @@ fn predictions_get_better_along_a_chain() {
     let none = folder.join("none");
     let output = motet(&["bench", "predict", none.to_str().expect("utf-8")]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[test]
+fn bench_state_has_every_part_and_leaves_nothing_behind() {
+    let folder = folder("state");
+    let (json, html) = (folder.join("s.json"), folder.join("s.html"));
+    let (dir, json, html) = (folder.join("disk"), json.to_str().expect("utf-8"), html.to_str().expect("utf-8"));
+    let sizes = ["--accounts", "2500", "--updates", "100", "--runs", "2", "--blocks", "12", "--threads", "2"];
+    let places = ["--dir", dir.to_str().expect("utf-8"), "--json", json, "--html", html];
+    let output = motet(&[&["bench", "state", "--part", "trie,commit,reads,open"][..], &sizes, &places].concat());
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&std::fs::read(json).expect("written")).expect("JSON");
+    assert_eq!(report["schema"], "motet-bench-state/1");
+    let parts: Vec<&str> =
+        report["parts"].as_array().expect("parts").iter().filter_map(|part| part["part"].as_str()).collect();
+    assert_eq!(parts, ["trie", "commit", "reads", "reads", "open"]);
+    for part in report["parts"].as_array().expect("parts") {
+        assert_eq!(part["differences"], Value::Array(Vec::new()));
+        for timing in part["timings"].as_array().expect("timings") {
+            assert!(timing["p50_us"].as_f64().is_some_and(|time| time > 0.0), "{timing}");
+        }
+        for bar in part["bars"].as_array().expect("bars") {
+            assert!(bar["reached"].as_f64().is_some_and(|reached| reached > 0.0), "{bar}");
+        }
+    }
+    assert!(std::fs::read_to_string(html).expect("written").ends_with("</html>\n"));
+    assert_eq!(std::fs::read_dir(&dir).expect("made").count(), 0);
+    let output = motet(&["bench", "state", "--part", "trees"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[test]
+fn bench_state_imports_a_generated_chain() {
+    let folder = folder("imports");
+    let (chain, dir, json) = (folder.join("chain"), folder.join("disk"), folder.join("s.json"));
+    let [chain, dir, json] = [&chain, &dir, &json].map(|path| path.to_str().expect("utf-8"));
+    let options = ["--chain", "--blocks", "12", "--txs", "20", "--accounts", "64", "--out", chain];
+    let generated = motet(&[&["generate"][..], &options].concat());
+    assert!(generated.status.success(), "{generated:?}");
+    let places = ["--chain", chain, "--dir", dir, "--json", json, "--threads", "2"];
+    let output = motet(&[&["bench", "state", "--part", "import,cold"][..], &places].concat());
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&std::fs::read(json).expect("written")).expect("JSON");
+    let parts: Vec<&str> =
+        report["parts"].as_array().expect("parts").iter().filter_map(|part| part["part"].as_str()).collect();
+    assert_eq!(parts, ["import", "cold"]);
+    let figures = report["parts"][0]["figures"].as_array().expect("figures");
+    for name in ["staged: blocks a second", "staged: share of senders", "staged: share of all cores that is used"] {
+        let figure = figures.iter().find(|figure| figure["name"] == name).expect(name);
+        assert!(figure["value"].as_f64().is_some_and(|value| value > 0.0), "{figure}");
+    }
+    assert_eq!(report["parts"][1]["timings"].as_array().map(Vec::len), Some(3));
+    assert_eq!(std::fs::read_dir(dir).expect("made").count(), 0);
+    for (args, said) in [(&[][..], "imports need --chain"), (&["--chain", dir][..], "genesis.json")] {
+        let output = motet(&[&["bench", "state", "--part", "import"][..], args].concat());
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(said), "{output:?}");
+    }
 }

@@ -128,6 +128,39 @@ fn size_by_gas_and_the_table() {
 }
 
 #[test]
+fn a_chain_is_a_genesis_file_and_one_file_of_blocks() {
+    let (one, two) = (folder("chain-one"), folder("chain-two"));
+    let options = ["--chain", "--json", "--txs", "30", "--blocks", "4", "--accounts", "64"];
+    let told = lines(&motet("generate", &options, &one));
+    assert_eq!(told, lines_in(&lines(&motet("generate", &options, &two)), "chain-two", "chain-one"));
+    let summary = &told[0];
+    assert_eq!(summary["schema"], "motet-generate-chain/1");
+    assert_eq!((&summary["blocks"], &summary["txs"], &summary["fork"]), (&json!(4), &json!(120), &json!("Osaka")));
+    assert!(summary["gas_least"].as_u64() > Some(500_000), "{summary}");
+    for file in ["genesis.json", "chain.rlp"] {
+        assert_eq!(fs::read(one.join(file)).expect("written"), fs::read(two.join(file)).expect("written"), "{file}");
+    }
+    assert_eq!(fs::read_dir(&one).expect("a folder").count(), 2, "nothing unfinished is left");
+    let genesis: Value = serde_json::from_slice(&fs::read(one.join("genesis.json")).expect("read")).expect("JSON");
+    assert_eq!((&genesis["config"]["chainId"], &genesis["config"]["osakaTime"]), (&json!(1337), &json!(0)));
+    let chain = fs::metadata(one.join("chain.rlp")).expect("written").len();
+    assert_eq!(summary["chain_bytes"].as_u64(), Some(chain));
+    // For people, and a file in the way of the folder.
+    let output = motet("generate", &["--chain", "--txs", "3", "--accounts", "16"], &one);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("next: motet init --genesis") && text.contains("1 blocks, 3 transactions"), "{text}");
+    let output = motet("generate", &["--chain", "--txs", "1"], &one.join("chain.rlp"));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("the folder cannot be made"), "{}", stderr(&output));
+}
+
+/// JSON lines with one folder's name for another's.
+fn lines_in(lines: &[Value], from: &str, to: &str) -> Vec<Value> {
+    let renamed = |line: &Value| serde_json::from_str(&line.to_string().replace(from, to)).expect("JSON");
+    lines.iter().map(renamed).collect()
+}
+
+#[test]
 fn bad_options_exit_with_2_and_say_why() {
     let out = folder("bad");
     for (args, message) in [
@@ -140,6 +173,7 @@ fn bad_options_exit_with_2_and_say_why() {
         (&["--txs", "0"], "0 is not in 1.."),
         (&["--txs", "5", "--gas", "5"], "cannot be used with"),
         (&["--txs", "1000000", "--blocks", "1000000"], "above the maximum"),
+        (&["--chain", "--txs", "1000000", "--blocks", "1000000"], "above the maximum of 67108864"),
         (&["--gas", "18446744073709551615"], "above the maximum"),
         (&["--accounts", "15"], "15 is not in 16.."),
         (&["--zipf", "nan"], "zipf_skew: NaN"),

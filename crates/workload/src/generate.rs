@@ -17,6 +17,7 @@
 
 mod accounts;
 mod artifact;
+mod chain;
 mod cold_reads;
 mod dice;
 mod envelope;
@@ -32,6 +33,7 @@ mod traffic;
 mod world;
 mod zipf;
 
+pub use chain::{CHAIN_GAS_MAX, CHAIN_TX_COUNT_MAX, ChainGenerator, GeneratedBlock};
 pub use cold_reads::ColdReads;
 pub use error::GenerateError;
 pub use scene::ROUNDS_MAX;
@@ -132,7 +134,8 @@ impl GenerateOptions {
         Self { seed: 20_260_101, ..Self::default() }
     }
 
-    fn check(&self) -> Result<(), GenerateError> {
+    fn check(&self, limits: SizeLimits) -> Result<(), GenerateError> {
+        let SizeLimits { tx_count_max, gas_max } = limits;
         let low = |field, have: u64, min: u64| {
             if have < min { Err(GenerateError::TooLow { field, have, min }) } else { Ok(()) }
         };
@@ -142,15 +145,15 @@ impl GenerateOptions {
         low("account_count", self.account_count.into(), ACCOUNT_COUNT_MIN.into())?;
         high("account_count", self.account_count.into(), ACCOUNT_COUNT_MAX.into())?;
         low("block_count", self.block_count.into(), 1)?;
-        high("block_count", self.block_count.into(), TX_COUNT_MAX)?;
+        high("block_count", self.block_count.into(), tx_count_max)?;
         match self.size {
             BlockSize::TxCount(count) => {
                 low("tx_count", count.into(), 1)?;
-                high("block_count * tx_count", u64::from(count) * u64::from(self.block_count), TX_COUNT_MAX)?;
+                high("block_count * tx_count", u64::from(count) * u64::from(self.block_count), tx_count_max)?;
             }
             BlockSize::Gas(gas) => {
                 low("gas", gas, 1)?;
-                high("block_count * gas", gas.saturating_mul(self.block_count.into()), GAS_MAX)?;
+                high("block_count * gas", gas.saturating_mul(self.block_count.into()), gas_max)?;
             }
         }
         let (least, most) = self.late_conflict_rounds;
@@ -169,7 +172,14 @@ impl GenerateOptions {
     }
 }
 
-/// A generated chain.
+/// How much may be drawn in one run.
+#[derive(Clone, Copy, Debug)]
+struct SizeLimits {
+    tx_count_max: u64,
+    gas_max: u64,
+}
+
+/// Generated blocks, all in memory.
 #[derive(Clone, Debug)]
 pub struct Generated {
     /// The rules of every block.
@@ -189,8 +199,9 @@ pub struct Generated {
 /// # Errors
 /// When an option is out of bounds; the error names it.
 pub fn generate(options: &GenerateOptions) -> Result<Generated, GenerateError> {
-    options.check()?;
-    let mut world = new_world(options)?;
+    options.check(SizeLimits { tx_count_max: TX_COUNT_MAX, gas_max: GAS_MAX })?;
+    let mut world = new_world(options, new_accounts(options)?, Genesis::default());
+    place_genesis(options, &mut world);
     let mut scenes = Scenes::place(&mut world)?;
     let mut drafts = Vec::new();
     for _ in 0..options.block_count {
@@ -199,28 +210,34 @@ pub fn generate(options: &GenerateOptions) -> Result<Generated, GenerateError> {
     Ok(link_blocks(options, drafts, world.genesis))
 }
 
-fn new_world(options: &GenerateOptions) -> Result<World, GenerateError> {
+fn new_accounts(options: &GenerateOptions) -> Result<Accounts, GenerateError> {
     let account_count = options.account_count as usize;
-    let accounts = if options.sign {
-        Accounts::with_keys(options.seed, account_count)?
-    } else {
-        Accounts::without_keys(options.seed, account_count)
-    };
-    let mut genesis = Genesis::default();
-    system_contract::place_system_contracts(&mut genesis);
-    genesis.fund(options.beneficiary, U256::ONE, 0);
-    for account in 0..account_count {
-        genesis.fund(accounts.address(account), U256::from(BALANCE), accounts.nonce(account));
+    match options.sign {
+        true => Accounts::with_keys(options.seed, account_count),
+        false => Ok(Accounts::without_keys(options.seed, account_count)),
     }
-    Ok(World {
+}
+
+fn new_world(options: &GenerateOptions, accounts: Accounts, genesis: Genesis) -> World {
+    World {
+        recipients: Zipf::new(accounts.count(), options.zipf_skew),
         accounts,
         genesis,
         dice: Dice::new(options.seed, "motet traffic"),
         skew: options.zipf_skew,
         late_conflict_rounds: options.late_conflict_rounds,
-        recipients: Zipf::new(account_count, options.zipf_skew),
         start: header::START_SECONDS,
-    })
+    }
+}
+
+/// What the first state has before any scene is placed.
+fn place_genesis(options: &GenerateOptions, world: &mut World) {
+    let World { accounts, genesis, .. } = world;
+    system_contract::place_system_contracts(genesis);
+    genesis.fund(options.beneficiary, U256::ONE, 0);
+    for account in 0..accounts.count() {
+        genesis.fund(accounts.address(account), U256::from(BALANCE), accounts.nonce(account));
+    }
 }
 
 /// Transactions of one block before there is a header.

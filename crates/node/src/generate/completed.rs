@@ -86,7 +86,7 @@ impl Completer {
 }
 
 /// Fields that the fork's headers do not have stay away.
-fn fill_header(header: &mut Header, outcome: &BlockOutcome, state_root: B256) {
+pub(super) fn fill_header(header: &mut Header, outcome: &BlockOutcome, state_root: B256) {
     header.state_root = state_root;
     header.receipts_root = outcome.receipts_root;
     header.logs_bloom = outcome.logs_bloom;

@@ -68,7 +68,7 @@ impl Summary {
             plain(format_args!("{:.1}", self.cold_reads as f64 / self.txs.max(1) as f64)),
             known(self.file_bytes.map(|bytes| bytes.div_ceil(1024))),
             plain(&self.file),
-            plain(shares(&self.traffic)),
+            plain(kinds_in_words(&self.traffic)),
         ]
     }
 }
@@ -84,11 +84,11 @@ fn kinds(traffic: &[Traffic]) -> BTreeMap<&'static str, usize> {
 
 /// How much of the traffic is of each kind, in words.
 pub(crate) fn traffic_shares(traffic: &[Traffic]) -> String {
-    shares(&kinds(traffic))
+    kinds_in_words(&kinds(traffic))
 }
 
 /// `erc20 34%, swap 20%, ...`, the largest first.
-fn shares(kinds: &BTreeMap<&'static str, usize>) -> String {
+pub(super) fn kinds_in_words(kinds: &BTreeMap<&'static str, usize>) -> String {
     let total: usize = kinds.values().sum();
     let mut kinds: Vec<_> = kinds.iter().collect();
     kinds.sort_by_key(|(_, count)| std::cmp::Reverse(**count));

@@ -43,6 +43,11 @@ impl Accounts {
         Self { addresses, secrets, nonces, turn: 0 }
     }
 
+    /// The same accounts, whose signatures are placeholders: to draw what they send before it is signed.
+    pub(super) fn without_keys_at_hand(&self) -> Self {
+        Self { secrets: Vec::new(), ..self.clone() }
+    }
+
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         self.addresses.len()

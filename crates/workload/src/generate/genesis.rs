@@ -1,8 +1,9 @@
 //! The state before the first generated block.
 
 use super::artifact::Contract;
+use alloy_genesis::GenesisAccount as FileAccount;
 use alloy_primitives::map::HashMap;
-use alloy_primitives::{Address, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use motet_types::MemoryState;
 use std::collections::BTreeMap;
 
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Genesis {
     accounts: BTreeMap<Address, GenesisAccount>,
+    /// Whether nothing is put into it any more: the blocks are drawn again, and it has what they need.
+    is_closed: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -24,18 +27,30 @@ struct GenesisAccount {
 }
 
 impl Genesis {
+    /// A pre-state that nothing is put into.
+    pub(super) fn closed() -> Self {
+        Self { accounts: BTreeMap::new(), is_closed: true }
+    }
+
+    /// The account that something is to be put into.
+    fn account(&mut self, address: Address) -> Option<&mut GenesisAccount> {
+        (!self.is_closed).then(|| self.accounts.entry(address).or_default())
+    }
+
     /// Puts an account without code.
     pub(super) fn fund(&mut self, address: Address, balance: U256, nonce: u64) {
-        let account = self.accounts.entry(address).or_default();
-        account.balance = balance;
-        account.nonce = nonce;
+        if let Some(account) = self.account(address) {
+            account.balance = balance;
+            account.nonce = nonce;
+        }
     }
 
     /// Puts code at an address, with the nonce that creation gives (EIP-161).
     pub(super) fn place_code(&mut self, address: Address, code: Bytes) {
-        let account = self.accounts.entry(address).or_default();
-        account.code = code;
-        account.nonce = 1;
+        if let Some(account) = self.account(address) {
+            account.code = code;
+            account.nonce = 1;
+        }
     }
 
     /// Puts the `position`-th instance of a contract; the address follows from the two.
@@ -47,12 +62,37 @@ impl Genesis {
 
     /// Sets a slot.
     pub(super) fn set(&mut self, address: Address, slot: U256, value: U256) {
-        self.accounts.entry(address).or_default().storage.insert(slot, value);
+        if let Some(account) = self.account(address) {
+            account.storage.insert(slot, value);
+        }
     }
 
     /// Adds to a slot.
     pub(super) fn add(&mut self, address: Address, slot: U256, amount: U256) {
-        *self.accounts.entry(address).or_default().storage.entry(slot).or_default() += amount;
+        if let Some(account) = self.account(address) {
+            *account.storage.entry(slot).or_default() += amount;
+        }
+    }
+
+    /// The state as a genesis file has it.
+    pub(super) fn into_alloc(self) -> BTreeMap<Address, FileAccount> {
+        let to_file = |(address, account): (Address, GenesisAccount)| {
+            let GenesisAccount { balance, nonce, code, storage } = account;
+            let storage: BTreeMap<B256, B256> = storage
+                .into_iter()
+                .filter(|(_, value)| !value.is_zero())
+                .map(|(slot, value)| (slot.into(), value.into()))
+                .collect();
+            let file = FileAccount {
+                balance,
+                nonce: Some(nonce),
+                code: (!code.is_empty()).then_some(code),
+                storage: (!storage.is_empty()).then_some(storage),
+                ..FileAccount::default()
+            };
+            (address, file)
+        };
+        self.accounts.into_iter().map(to_file).collect()
     }
 
     /// The state as it stands.

@@ -11,10 +11,10 @@ use motet_types::{Fork, Transaction};
 /// Time of the first block: the first second of 2026, in the age of Osaka.
 pub(super) const START_SECONDS: u64 = 1_767_225_600;
 /// Seconds between blocks. EIP-3675, slot time.
-const SLOT_SECONDS: u64 = 12;
+pub(super) const SLOT_SECONDS: u64 = 12;
 /// Wei per gas. Below 8 the rules of EIP-1559 never lower it, and a block that stays below half of its
 /// gas limit never raises it: 7 is the base fee of every block here, whatever its gas turns out to be.
-const BASE_FEE: u64 = 7;
+pub(super) const BASE_FEE: u64 = 7;
 /// Gas limit of blocks that need no more.
 const GAS_LIMIT_USUAL: u64 = 60_000_000;
 
