@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Blocks that one contender commits before it is the other's turn.
-const TURN_BLOCKS: u64 = 50;
+const TURN_BLOCKS: u64 = 300;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
