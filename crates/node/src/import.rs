@@ -1,14 +1,15 @@
 //! `motet import`: blocks from files onto a chain.
 //!
 //! ```text
-//! files --ChainFile--> blocks --skip what the chain has--> decode --> Chain::import --> durable
-//!                                        ^                                  |
-//!             Ctrl-C is looked at here --+------ invalid: named, the end ---+
+//! files --Source--> blocks --skip what the chain has--> decode --> Chain::import_all --> durable
+//!                                                                    |           |
+//!                                       Ctrl-C ends it behind a block+           +-- invalid: named, the end
 //! ```
 //!
 //! Whatever ends an import, the blocks before it are kept, and the same command goes on from there.
 
 mod progress;
+mod source;
 
 use crate::data_dir::DataArgs;
 use crate::engine_arg::EngineArgs;
@@ -17,12 +18,13 @@ use crate::out;
 use crate::verdict::Verdict;
 use clap::Args;
 use eyre::WrapErr;
-use motet_chain::validate::decode_block;
-use motet_chain::{Chain, EngineExecutor, ImportFault};
-use motet_workload::chain_file::{ChainFile, FileBlock};
+use motet_chain::{Chain, ChainError, CommitProgress, EngineExecutor, ImportPlan, ImportReport};
+use motet_workload::chain_file::FileBlock;
 use progress::Progress;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use source::Source;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,6 +55,11 @@ pub(crate) struct ImportArgs {
     #[command(flatten)]
     engine: EngineArgs,
 
+    /// Do one stage after the other (senders, execution, root, commit), and commit each block alone, instead of working on the
+    /// stages of different blocks at the same time.
+    #[arg(long)]
+    staged: bool,
+
     /// Print a JSON object at the end (schema motet-import/1).
     #[arg(long)]
     json: bool,
@@ -77,13 +84,14 @@ pub(crate) fn run(args: &ImportArgs) -> eyre::Result<Verdict> {
     let mut chain = args.data.open()?;
     let mut progress = Progress::new(&args.files);
     let mut executor = EngineExecutor::new(args.engine.engine(), args.engine.config());
-    let mut end = End::Done;
-    for file in &args.files {
-        end = import_file(file, &mut chain, &mut executor, &interrupt, &mut progress);
-        if !matches!(end, End::Done) {
-            break;
-        }
-    }
+    let mut source = Source::new(&args.files);
+    let plan = ImportPlan {
+        overlap: !args.staged,
+        group_blocks: if args.staged { 1 } else { ImportPlan::default().group_blocks },
+        stop: Some(interrupt.flag()),
+        ..ImportPlan::default()
+    };
+    let end = import_files(&mut source, &mut chain, &mut executor, &plan, &mut progress);
     progress.finish();
     // Blocks are durable without it; it only makes the next opening shorter.
     let flushed = chain.flush();
@@ -119,52 +127,63 @@ pub(crate) fn run(args: &ImportArgs) -> eyre::Result<Verdict> {
     Ok(verdict)
 }
 
-fn import_file(
-    path: &Path,
+fn import_files(
+    source: &mut Source,
     chain: &mut Chain,
     executor: &mut EngineExecutor,
-    interrupt: &Interrupt,
+    plan: &ImportPlan<'_>,
     progress: &mut Progress,
 ) -> End {
-    let mut file = match ChainFile::open(path) {
-        Ok(file) => file,
+    let taken = source.taken();
+    let is_stopped = || plan.stop.is_some_and(|stop| stop.load(Ordering::Relaxed));
+    let first = source.skip_known(|block| {
+        // An import that is stopped takes no block, so this one is only the end of the search.
+        let is_known = !is_stopped() && is_known(chain, block)?;
+        progress.skipped(u64::from(is_known));
+        progress.show(chain.head().number(), taken.load(Ordering::Relaxed));
+        Ok::<_, ChainError>(is_known)
+    });
+    let first = match first {
+        Ok(first) => first,
         Err(error) => return End::Failed(error.to_string()),
     };
-    loop {
-        if interrupt.is_asked() {
-            return End::Stopped;
+    let Some(first) = first.and_then(|block| source.decode(block)) else {
+        return End::of(source, is_stopped());
+    };
+    let blocks = std::iter::once(first).chain(&mut *source);
+    let imported = chain.import_all(blocks, executor, plan, &mut |commit: &CommitProgress| {
+        progress.imported(commit);
+        progress.show(commit.number, taken.load(Ordering::Relaxed));
+    });
+    match imported {
+        Ok(ImportReport { known, .. }) => {
+            progress.skipped(known);
+            End::of(source, is_stopped())
         }
-        let block = match file.next() {
-            None => break,
-            Some(Ok(block)) => block,
-            Some(Err(error)) => return End::Failed(error.to_string()),
-        };
-        if let Err(error) = import_block(&block, chain, executor, progress) {
-            return End::Failed(format!("{}: {}: {error}", path.display(), block.place));
+        Err(stopped) => {
+            progress.skipped(stopped.report.known);
+            let error = stopped.error;
+            match source.place_of(&error.hash) {
+                place if place.is_empty() => End::Failed(error.to_string()),
+                place => End::Failed(format!("{place}{}", error.reason)),
+            }
         }
-        progress.show(chain.head().number(), file.taken_of().0);
     }
-    progress.file_done(file.taken_of().0);
-    End::Done
 }
 
-fn import_block(
-    block: &FileBlock,
-    chain: &mut Chain,
-    executor: &mut EngineExecutor,
-    progress: &mut Progress,
-) -> Result<(), ImportFault> {
-    if chain.canonical_hash(block.header.number)? == Some(block.hash) {
-        progress.skipped();
-        return Ok(());
+/// Whether the chain has a block, or begins behind it.
+fn is_known(chain: &Chain, block: &FileBlock) -> Result<bool, ChainError> {
+    let number = block.header.number;
+    Ok(number < chain.genesis().number() || chain.canonical_hash(number)? == Some(block.hash))
+}
+
+impl End {
+    /// When no block is to be blamed.
+    fn of(source: &Source, is_stopped: bool) -> Self {
+        match source.error() {
+            Some(error) => Self::Failed(error.to_owned()),
+            None if is_stopped => Self::Stopped,
+            None => Self::Done,
+        }
     }
-    let decoded = decode_block(&block.rlp)?;
-    let (txs, gas) = (decoded.body.transactions.len() as u64, decoded.header.gas_used);
-    let accepted = chain.import(decoded, None, executor).map_err(|error| error.reason)?;
-    if accepted.was_known {
-        progress.skipped();
-    } else {
-        progress.imported(txs, gas);
-    }
-    Ok(())
 }

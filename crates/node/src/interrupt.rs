@@ -4,7 +4,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 /// Exit code of a process that was interrupted: 128 and the number of SIGINT.
 pub(crate) const INTERRUPTED: u8 = 130;
@@ -31,8 +31,8 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Whether it is time to stop.
-    pub(crate) fn is_asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+    /// Set when it is time to stop.
+    pub(crate) fn flag(&self) -> &AtomicBool {
+        &self.asked
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::out;
 use indicatif::{ProgressBar, ProgressStyle};
+use motet_chain::CommitProgress;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -30,8 +31,6 @@ pub(super) struct Progress {
     tally: Tally,
     /// Bytes of all files.
     bytes_total: u64,
-    /// Bytes of the files that are done.
-    bytes_before: u64,
     /// Bytes that were taken when the first block was executed, and when that was: rates say nothing about skipping.
     start: (u64, Instant),
     end: Option<Instant>,
@@ -49,46 +48,37 @@ impl Progress {
             bar,
             tally: Tally::default(),
             bytes_total,
-            bytes_before: 0,
             start: (0, Instant::now()),
             end: None,
             line_at: Instant::now() + LINE_EVERY,
         }
     }
 
-    /// One more block was on the chain.
-    pub(super) fn skipped(&mut self) {
-        self.tally.skipped += 1;
+    /// So many more blocks were on the chain.
+    pub(super) fn skipped(&mut self, blocks: u64) {
+        self.tally.skipped += blocks;
     }
 
-    /// One more block came onto the chain.
-    pub(super) fn imported(&mut self, txs: u64, gas: u64) {
-        self.tally.blocks += 1;
-        self.tally.txs += txs;
-        self.tally.gas = self.tally.gas.saturating_add(gas);
+    /// Blocks came onto the chain.
+    pub(super) fn imported(&mut self, commit: &CommitProgress) {
+        self.tally.blocks += commit.blocks;
+        self.tally.txs += commit.transactions;
+        self.tally.gas = self.tally.gas.saturating_add(commit.gas);
     }
 
-    /// Shows where the import is: the chain's head, and bytes that were taken from the file.
+    /// Shows where the import is: the chain's head, and bytes that were taken from the files.
     pub(super) fn show(&mut self, head: u64, taken: u64) {
-        let taken = self.bytes_before + taken;
         if self.tally.blocks == 0 {
             self.start = (taken, Instant::now());
         }
         let is_line_due = self.bar.is_hidden() && Instant::now() >= self.line_at;
         if !self.bar.is_hidden() {
             self.bar.set_position(taken);
-            if (self.tally.blocks + self.tally.skipped).is_multiple_of(16) {
-                self.bar.set_message(self.line(head, taken));
-            }
+            self.bar.set_message(self.line(head, taken));
         } else if is_line_due {
             self.line_at = Instant::now() + LINE_EVERY;
             out::say(self.line(head, taken));
         }
-    }
-
-    /// One more file is done.
-    pub(super) fn file_done(&mut self, taken: u64) {
-        self.bytes_before += taken;
     }
 
     /// Nothing more will be done.

@@ -36,17 +36,17 @@ fn an_invalid_block_is_named_and_nothing_of_it_is_kept() {
     let chain = dir.join("chain");
     GETH.init(&chain, &[]);
     let mut blocks = blocks(&rlp);
-    let (at, block) = &mut blocks[99];
+    let (at, mut block) = blocks.swap_remove(99);
     block.header.state_root = B256::repeat_byte(0x5a);
     let invalid = dir.join("invalid.rlp");
-    fs::write(&invalid, [&rlp[..*at], &alloy_rlp::encode(block)].concat()).expect("the copy can be written");
+    fs::write(&invalid, [&rlp[..at], &alloy_rlp::encode(&block)].concat()).expect("the copy can be written");
     let said = fail(&["import", "--data", text(&chain), text(&invalid)], 2);
     assert!(said.contains(&format!("byte {at}, block 100 (position 99 of the file): invalid block: ")), "{said}");
     assert!(said.contains("state root"), "{said}");
     assert_eq!(verified_head(&chain).0, 99);
     // A block that does not decode behind its header.
     let mut changed = rlp.clone();
-    let body = *at + alloy_rlp::encode(&block.header).len();
+    let body = at + alloy_rlp::encode(&block.header).len();
     changed[body + 60] ^= 0xff;
     fs::write(&invalid, &changed).expect("the copy can be written");
     let output = motet(&["import", "--data", text(&chain), text(&invalid)]);

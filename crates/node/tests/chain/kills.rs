@@ -53,7 +53,8 @@ fn round(fixture: Fixture, how: &[&str], kills_max: u32, rng: &mut SmallRng, see
         }
         child.kill().expect("it is killed, or has ended");
         let status = child.wait().expect("it ended");
-        let context = || format!("seed {seed}, kill {kills}, {how:?}: {:?}", fs::read_to_string(dir.join("stderr")));
+        let nth = kills;
+        let context = || format!("seed {seed}, kill {nth}, {how:?}: {:?}", fs::read_to_string(dir.join("stderr")));
         match status.code() {
             None => kills += 1,
             Some(0) => {}
