@@ -22,7 +22,8 @@
 //! - *Crash while the log is cut:* a segment is removed only when the tables flushed everything in it, and from the
 //!   oldest on. Those left are contiguous, and begin at or before what the tables lack.
 //! - *Crash during a rollback:* it is a record like any other. Its payload holds the writes that lead back, so applying
-//!   it does not need what it removes.
+//!   it does not need what it removes. Where other blocks take the place of those that go, the record says how many, and is cut
+//!   off with them unless all of them are whole: the chain is the one before or the one after.
 //! - *A disk that is full or fails:* an append that fails leaves the log at the last acknowledged record: before anything else is
 //!   written, the rest is cut off and the cut is synced. A failed sync is never repeated over the same bytes: they are
 //!   cut off and written anew. Tables that fail leave their blocks in log and memory, up to a bound.
@@ -44,6 +45,7 @@ mod block;
 mod cache;
 mod cell;
 mod chain_data;
+mod change_head;
 mod core;
 mod desk;
 pub mod disk;

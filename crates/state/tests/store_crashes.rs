@@ -13,15 +13,15 @@ use rand::{Rng, SeedableRng};
 use std::path::Path;
 use std::sync::Arc;
 use store_chain::{
-    Link, assert_state, assert_store, commit, genesis, next, open_trie, options, paged_options, rollback, seeds,
+    Link, assert_state, assert_store, change_head, commit, genesis, next, open_trie, options, paged_options, seeds,
 };
 
 /// What a history does.
 #[derive(Clone, Debug)]
 enum Action {
     Commit(Vec<Link>),
-    /// To the height of the last of these, which the chain then has.
-    Rollback(u64),
+    /// Back to a height, and from there on to these blocks, if any.
+    ChangeHead(u64, Vec<Link>),
     Step,
     Flush,
     Reopen,
@@ -39,7 +39,12 @@ fn history(seed: u64, actions: usize) -> Vec<Action> {
         history.push(match rng.random_range(0..24) {
             0 if chain.len() - 1 > oldest => {
                 chain.truncate(rng.random_range(oldest + 1..chain.len()));
-                Action::Rollback(chain[chain.len() - 1].block.height)
+                let height = chain[chain.len() - 1].block.height;
+                let from = chain.len();
+                for _ in 0..rng.random_range(0..4) {
+                    chain.push(next(&chain[chain.len() - 1], &mut rng));
+                }
+                Action::ChangeHead(height, chain[from..].to_vec())
             }
             1 => Action::Flush,
             2 => Action::Reopen,
@@ -110,9 +115,9 @@ impl Machine {
                 self.chain.extend(links.iter().cloned());
                 self.peak = self.peak.max(self.chain.len() - 1);
             }
-            Action::Rollback(height) => {
-                rollback(store, &mut self.trie, *height)?;
-                self.chain.truncate(*height as usize + 1);
+            Action::ChangeHead(height, links) => {
+                change_head(store, &mut self.trie, *height, links)?;
+                self.have_changed_head(*height, links);
             }
             Action::Step => drop(store.step()?),
             Action::Flush => store.flush()?,
@@ -183,8 +188,7 @@ impl Machine {
 
     /// The store stands where it stood, or at a block of the action.
     fn settle(&mut self, action: &Action) -> bool {
-        let store = self.store.as_ref().expect("it was opened");
-        let head = hash_of(store.head());
+        let head = hash_of(self.store.as_ref().expect("it was opened").head());
         let stood = head == self.chain.last().map(|last| last.block.hash);
         let is_done = match action {
             _ if stood => false,
@@ -195,17 +199,25 @@ impl Machine {
                 self.peak = self.peak.max(self.chain.len() - 1);
                 at + 1 == links.len()
             }
-            Action::Rollback(height) => {
-                self.chain.truncate(*height as usize + 1);
+            Action::ChangeHead(height, links) => {
+                // All of it or nothing.
+                self.have_changed_head(*height, links);
                 assert_eq!(head, self.chain.last().map(|last| last.block.hash));
                 true
             }
             _ => panic!("{action:?} does not move the head, which is now {head:?}"),
         };
         if !self.chain.is_empty() {
+            let store = self.store.as_ref().expect("it was opened");
             assert_store(store, &self.chain, self.states().min(3));
         }
         is_done
+    }
+
+    fn have_changed_head(&mut self, height: u64, links: &[Link]) {
+        self.chain.truncate(height as usize + 1);
+        self.chain.extend(links.iter().cloned());
+        self.peak = self.peak.max(self.chain.len() - 1);
     }
 
     /// How many states the history must have.

@@ -12,7 +12,7 @@ use super::frame::{
     HEADER_BYTES, LOG_VERSION, PAYLOAD_BYTES_MAX, SegmentHeader, frame_at, put_record, seal, was_synced,
 };
 use super::newest;
-use super::record::Record;
+use super::record::{Kind, Record};
 use alloy_primitives::B256;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::ErrorKind;
@@ -164,6 +164,8 @@ impl Log {
         // Up to where the frames say that all is on disk, and up to where it must be.
         let mut certain = 0;
         let mut records_end = HEADER_BYTES;
+        // Records that count together, as far as they were found, and how many are still to come.
+        let (mut together, mut missing, mut together_from) = (Vec::new(), 0, HEADER_BYTES);
         while offset < bytes.len() {
             let frame = match frame_at(&bytes, header.salt, offset) {
                 Ok(frame) => frame,
@@ -177,17 +179,38 @@ impl Log {
             };
             certain = certain.max(frame.synced as usize).min(offset);
             if let Some(record) = frame.record {
-                records_end = frame.end;
-                if record.head.seq != self.next_seq {
+                if record.head.seq != self.next_seq + together.len() as u64 {
                     return Err(damaged(offset, *height, "the record has another one's number"));
                 }
-                self.next_seq += 1;
-                found.records += 1;
-                found.last_seq = Some(record.head.seq);
-                *height = Some(record.head.height);
-                visit(record)?;
+                missing = match (missing, record.blocks_with()) {
+                    (0, with) => {
+                        together_from = offset;
+                        with.ok_or_else(|| damaged(offset, *height, "encoding of the payload"))?
+                    }
+                    (left, _) if record.kind == Kind::Block => left - 1,
+                    _ => return Err(damaged(offset, *height, "the blocks of a change of the head are missing")),
+                };
+                together.push(record);
+                if missing == 0 {
+                    records_end = frame.end;
+                    for record in together.drain(..) {
+                        self.next_seq += 1;
+                        found.records += 1;
+                        found.last_seq = Some(record.head.seq);
+                        *height = Some(record.head.height);
+                        visit(record)?;
+                    }
+                }
             }
             offset = frame.end;
+        }
+        if missing > 0 {
+            // They were written with one sync, so nothing can have been written behind them.
+            if !is_last || certain > together_from {
+                return Err(damaged(offset, *height, "the blocks of a change of the head are missing"));
+            }
+            torn = Some(bytes.len() - together_from);
+            offset = together_from;
         }
         if !is_last {
             self.full.push(Segment { path, last_seq: self.next_seq.saturating_sub(1) });

@@ -1,5 +1,6 @@
 //! A record of the log: one step of the chain, and where the chain then stands.
 
+use super::rollback;
 use alloy_primitives::B256;
 
 /// Where the chain stands after a record.
@@ -86,4 +87,14 @@ pub struct Record {
     pub head: Head,
     /// What the kind needs.
     pub payload: Vec<u8>,
+}
+
+impl Record {
+    /// How many records behind this one count with it or not at all; `None` where the payload does not say.
+    pub(crate) fn blocks_with(&self) -> Option<usize> {
+        match self.kind {
+            Kind::Block => Some(0),
+            Kind::Rollback => rollback::blocks_with(&self.payload),
+        }
+    }
 }

@@ -75,9 +75,10 @@ fn delete(writes: &mut Vec<Write>, table: Table, key: Vec<u8>) {
     writes.push(cell::write(table, key, None));
 }
 
-/// The payload of a rollback's record.
-pub(crate) fn encode(writes: &[Write]) -> Vec<u8> {
+/// The payload of a rollback's record. Behind it in the log come so many blocks that count with it or not at all.
+pub(crate) fn encode(writes: &[Write], blocks: usize) -> Vec<u8> {
     let mut out = Vec::new();
+    put_len(&mut out, blocks);
     put_len(&mut out, writes.len());
     for write in writes {
         out.push(write.table as u8);
@@ -90,9 +91,15 @@ pub(crate) fn encode(writes: &[Write]) -> Vec<u8> {
     out
 }
 
-/// The reverse of [`encode`].
+/// How many blocks count with a rollback or not at all, from its payload.
+pub(crate) fn blocks_with(payload: &[u8]) -> Option<usize> {
+    Wire::new(payload).len()
+}
+
+/// The writes of a rollback, from its payload.
 pub(crate) fn decode(payload: &[u8]) -> Option<Vec<Write>> {
     let mut wire = Wire::new(payload);
+    wire.len()?;
     let writes = (0..wire.count(3)?).map(|_| take_write(&mut wire)).collect::<Option<_>>()?;
     wire.is_empty().then_some(writes)
 }

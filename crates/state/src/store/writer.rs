@@ -1,4 +1,4 @@
-//! The store as its users see it: open, commit, roll back, look.
+//! The store as its users see it: open, commit, look.
 
 use super::apply::Past;
 use super::block::CommittedBlock;
@@ -11,13 +11,12 @@ use super::format::{self, Contents};
 use super::layer::{ANCESTORS, Layer, LayerList};
 use super::lock::Lock;
 use super::log::Log;
-use super::nodes::{leads_to, put_nodes};
+use super::nodes::leads_to;
 use super::opening::{Opened, Replay, not_next};
 use super::options::{Options, TrieMode};
 use super::readers::Readers;
 use super::record::{Head, Kind, Record};
-use super::rollback;
-use super::tables::{self, Tables, put_head};
+use super::tables::{self, Tables};
 use crate::trie::{Crew, EMPTY_ROOT, NodeBatch};
 use alloy_primitives::B256;
 use motet_types::BlockHashes;
@@ -43,9 +42,9 @@ pub struct Store {
 
 #[derive(Debug)]
 pub(super) struct Writer {
-    log: Log,
+    pub(super) log: Log,
     /// Why nothing can be committed any more.
-    broken: Option<String>,
+    pub(super) broken: Option<String>,
 }
 
 impl Store {
@@ -156,18 +155,49 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::commit`].
-    pub fn commit_many(&self, mut blocks: Vec<CommittedBlock>) -> Result<Head, StoreError> {
+    pub fn commit_many(&self, blocks: Vec<CommittedBlock>) -> Result<Head, StoreError> {
         let mut writer = locked(&self.writer);
         writer.check()?;
-        let mut head = self.core.layers.now().head;
+        self.append_blocks(&mut writer, blocks)
+    }
+
+    /// Commits blocks on the head.
+    pub(super) fn append_blocks(
+        &self,
+        writer: &mut Writer,
+        mut blocks: Vec<CommittedBlock>,
+    ) -> Result<Head, StoreError> {
+        let from = self.core.layers.now().head;
         if blocks.is_empty() {
-            return Ok(head);
+            return Ok(from);
         }
+        let (head, records) = self.records_of(from, &mut blocks)?;
+        self.core.wait_for_room(!self.options.has_table_thread)?;
+        // Segments that are not needed are removed first: a full disk may thereby have room. If it fails, they wait.
+        let _ = writer.log.retire(self.core.flushed());
+        writer.log.append(&records)?;
+        let layers = layers_of(blocks, &records);
+        self.core.layers.change(|list| {
+            list.layers.extend(layers);
+            list.head = head;
+            add_ancestors(Arc::make_mut(&mut list.ancestors), &records);
+        });
+        self.core.announce();
+        Ok(head)
+    }
+
+    /// The records of blocks that follow each other from a head on, and where the chain then stands.
+    pub(super) fn records_of(
+        &self,
+        from: Head,
+        blocks: &mut [CommittedBlock],
+    ) -> Result<(Head, Vec<Record>), StoreError> {
         if self.options.trie == TrieMode::Resident {
             blocks.iter_mut().for_each(|block| block.nodes = None);
         }
+        let mut head = from;
         let mut records = Vec::with_capacity(blocks.len());
-        for block in &blocks {
+        for block in blocks {
             if not_next(&head, block.height, block.hash, block.parent, self.options.identity.genesis).is_some() {
                 let before = (head.seq > 0).then_some((head.height, head.hash));
                 return Err(StoreError::NotNext { height: block.height, hash: block.hash, head: before });
@@ -177,26 +207,7 @@ impl Store {
             head = Head { seq: head.seq + 1, height, hash, parent, root };
             records.push(Record { kind: Kind::Block, head, payload: block.encode() });
         }
-        self.core.wait_for_room(!self.options.has_table_thread)?;
-        // Segments that are not needed are removed first: a full disk may thereby have room. If it fails, they wait.
-        let _ = writer.log.retire(self.core.flushed());
-        writer.log.append(&records)?;
-        let layers = blocks
-            .into_iter()
-            .zip(&records)
-            .map(|(block, record)| Arc::new(Layer::new(record.head, block, record.payload.len())));
-        self.core.layers.change(|list| {
-            list.layers.extend(layers);
-            list.head = head;
-            let ancestors = Arc::make_mut(&mut list.ancestors);
-            ancestors.extend(records.iter().map(|record| (record.head.height, record.head.hash)));
-            while ancestors.len() as u64 > ANCESTORS {
-                ancestors.pop_first();
-            }
-        });
-        drop(writer);
-        self.core.announce();
-        Ok(head)
+        Ok((head, records))
     }
 
     /// Moves one batch of waiting blocks into the tables; says whether there was one.
@@ -218,7 +229,13 @@ impl Store {
     }
 
     /// Whether a store that keeps nodes gets those that lead from one root to another.
-    fn check_nodes(&self, nodes: Option<&NodeBatch>, from: &Head, height: u64, root: B256) -> Result<(), StoreError> {
+    pub(super) fn check_nodes(
+        &self,
+        nodes: Option<&NodeBatch>,
+        from: &Head,
+        height: u64,
+        root: B256,
+    ) -> Result<(), StoreError> {
         let from = if from.seq == 0 { EMPTY_ROOT } else { from.root };
         match self.options.trie {
             TrieMode::Paged { .. } if !nodes.is_some_and(|nodes| leads_to(nodes, from, root)) => {
@@ -227,61 +244,28 @@ impl Store {
             _ => Ok(()),
         }
     }
-
-    /// Goes back to an earlier block, and forgets those behind it. Views of other states than the new head's expire.
-    ///
-    /// A store that keeps nodes has to be given those that lead back: of a trie to which what the blocks overwrote was applied,
-    /// from the head down; see [`Store::reverse`].
-    ///
-    /// # Errors
-    /// When the history does not reach so far, or disk or tables fail. Unless the store then asks to be opened again, it
-    /// stands where it stood.
-    pub fn rollback(&self, to: u64, nodes: Option<&NodeBatch>) -> Result<Head, StoreError> {
-        let mut writer = locked(&self.writer);
-        writer.check()?;
-        self.core.drain()?;
-        let _turn = self.core.hold();
-        let from = self.core.layers.now().head;
-        if to == from.height && from.seq > 0 {
-            return Ok(from);
-        }
-        if from.seq == 0 || to > from.height {
-            return Err(self.no_history(to)?);
-        }
-        let (head, mut writes) = rollback::writes_back(&self.core.tables, self.core.past, &from, to)?;
-        self.check_nodes(nodes, &from, head.height, head.root)?;
-        if let (TrieMode::Paged { .. }, Some(nodes)) = (self.options.trie, nodes) {
-            put_nodes(&self.core.tables, &mut writes, nodes)?;
-        }
-        let record = Record { kind: Kind::Rollback, head, payload: rollback::encode(&writes) };
-        writer.log.append(&[record])?;
-        put_head(&mut writes, &head);
-        let mut ancestors = BlockHashes::clone(&self.core.layers.now().ancestors);
-        ancestors.retain(|height, _| *height <= to);
-        self.core.cache.move_epoch();
-        if let Err(error) = self.core.tables.0.write(writes).and_then(|()| self.core.tables.0.flush()) {
-            // The rollback is in the log and will be done; only not by this process.
-            writer.broken = Some(error.to_string());
-            self.core.layers.change(|list| list.base.seq = head.seq);
-            return Err(StoreError::MustReopen { reason: error.to_string() });
-        }
-        self.core.layers.change(|list| {
-            let ancestors = Arc::new(ancestors);
-            *list = LayerList { base: head, layers: Vec::new(), applied: head.seq, head, ancestors };
-        });
-        self.core.cache.move_epoch();
-        self.core.cache.clear();
-        self.core.set_flushed(head.seq);
-        Ok(head)
-    }
 }
 
 impl Writer {
-    fn check(&self) -> Result<(), StoreError> {
+    pub(super) fn check(&self) -> Result<(), StoreError> {
         match &self.broken {
             Some(reason) => Err(StoreError::MustReopen { reason: reason.clone() }),
             None => Ok(()),
         }
+    }
+}
+
+/// The layers of blocks with their records.
+pub(super) fn layers_of(blocks: Vec<CommittedBlock>, records: &[Record]) -> Vec<Arc<Layer>> {
+    let layers = blocks.into_iter().zip(records);
+    layers.map(|(block, record)| Arc::new(Layer::new(record.head, block, record.payload.len()))).collect()
+}
+
+/// Adds the hashes of blocks, as far as BLOCKHASH can ask for them.
+pub(super) fn add_ancestors(ancestors: &mut BlockHashes, records: &[Record]) {
+    ancestors.extend(records.iter().map(|record| (record.head.height, record.head.hash)));
+    while ancestors.len() as u64 > ANCESTORS {
+        ancestors.pop_first();
     }
 }
 

@@ -235,20 +235,34 @@ pub fn commit(store: &Store, trie: &mut Option<StateTrie>, links: &[Link]) -> Re
 
 /// Goes back, the trie first.
 pub fn rollback(store: &Store, trie: &mut Option<StateTrie>, to: u64) -> Result<Head, StoreError> {
-    let Some(trie) = trie else { return store.rollback(to, None) };
+    change_head(store, trie, to, &[])
+}
+
+/// Goes back and on to other blocks, the trie first. If that fails the trie returns.
+pub fn change_head(store: &Store, trie: &mut Option<StateTrie>, to: u64, links: &[Link]) -> Result<Head, StoreError> {
+    let mut blocks: Vec<CommittedBlock> = links.iter().map(|link| link.block.clone()).collect();
+    let Some(trie) = trie else { return store.change_head(to, None, blocks) };
     let mut undos = Vec::new();
     for height in (to + 1..=store.head().map_or(0, |head| head.height)).rev() {
         undos.push(trie.apply_undoable(&store.reverse(height)?)?);
     }
     let nodes = trie.take_batch()?;
-    match store.rollback(to, Some(&nodes)) {
+    for block in &mut blocks {
+        let (root, undo) = trie.update_undoable(&HashedDiff::of_diff(&block.diff, &Crew::alone()))?;
+        assert_eq!(root, block.root, "block {}", block.height);
+        undos.push(undo);
+        block.nodes = Some(Arc::new(trie.take_batch()?));
+    }
+    let batches: Vec<_> = blocks.iter().filter_map(|block| block.nodes.clone()).collect();
+    match store.change_head(to, Some(&nodes), blocks) {
         Ok(head) => {
-            assert_eq!(trie.root()?, head.root, "what leads back leads elsewhere");
+            assert_eq!(trie.root()?, head.root, "what leads there leads elsewhere");
             trie.trim()?;
             Ok(head)
         }
         Err(error) => {
             trie.return_batch(nodes);
+            batches.into_iter().for_each(|batch| trie.return_batch(Arc::unwrap_or_clone(batch)));
             undos.iter().rev().try_for_each(|undo| trie.apply_hashed(undo))?;
             Err(error)
         }
