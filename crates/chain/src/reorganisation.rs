@@ -1,11 +1,11 @@
 //! Blocks beside the canonical chain, and how one of them becomes its head.
 //!
 //! ```text
-//! a7 <- a8 <- a9          set_head(b9): the trie goes back by what a9 and a8 overwrote, the store is rolled back to a7,
-//!    \- b8 <- b9          the trie goes forward by b8 and b9, both are committed; a8 and a9 are side blocks now
+//! a7 <- a8 <- a9          set_head(b9): the trie goes back by what a9 and a8 overwrote and forward by b8 and b9, the
+//!    \- b8 <- b9          store goes back to a7 and commits both in one step; a8 and a9 are side blocks now
 //! ```
 //!
-//! A crash between the rollback and the commit leaves the chain at a7, whole; the blocks above it have to be imported again.
+//! A crash leaves the chain at a9 or at b9.
 
 use crate::chain::Chain;
 use crate::chain_error::{ChainError, ImportError, ImportFault};
@@ -157,7 +157,7 @@ impl Chain {
         };
 
         // From here on trie and store move together; a failure half way is for the next opening to sort out.
-        let moved = self.go_back(fork, fork_root, &leaving).and_then(|()| self.go_forward(&branch));
+        let moved = self.move_head(fork, fork_root, &leaving, &branch);
         if let Err(error) = moved {
             self.broken = Some(format!("a change of the head failed: {error}"));
             return Err(error.into());
@@ -173,39 +173,36 @@ impl Chain {
         Ok(())
     }
 
-    fn go_back(&mut self, fork: u64, fork_root: B256, leaving: &[u64]) -> Result<(), ChainError> {
-        if leaving.is_empty() {
-            return Ok(());
-        }
+    fn move_head(
+        &mut self,
+        fork: u64,
+        fork_root: B256,
+        leaving: &[u64],
+        branch: &[SideBlock],
+    ) -> Result<(), ChainError> {
         for height in leaving {
             let reverse = self.store.reverse(*height)?;
             self.trie_mut()?.apply_hashed(&reverse)?;
         }
-        let found = self.trie_mut()?.root()?;
-        if found != fork_root {
-            return Err(ChainError::StateRoot { height: fork, expected: fork_root, found });
-        }
+        self.expect_root(fork, fork_root)?;
         let nodes = self.take_nodes()?;
-        self.store.rollback(fork, nodes.as_deref())?;
-        self.trim()
-    }
-
-    fn go_forward(&mut self, branch: &[SideBlock]) -> Result<(), ChainError> {
         let mut blocks = Vec::with_capacity(branch.len());
         for side in branch {
-            let found = self.trie_mut()?.update(&side.committed.diff)?;
-            let (expected, height) = (side.committed.root, side.committed.height);
-            if found != expected {
-                return Err(ChainError::StateRoot { height, expected, found });
-            }
+            self.trie_mut()?.apply(&side.committed.diff)?;
+            self.expect_root(side.committed.height, side.committed.root)?;
             let mut committed = side.committed.clone();
             committed.nodes = self.take_nodes()?;
             blocks.push(committed);
         }
-        if !blocks.is_empty() {
-            self.store.commit_many(blocks)?;
-        }
+        self.store.change_head(fork, nodes.as_deref(), blocks)?;
         self.trim()
+    }
+
+    fn expect_root(&mut self, height: u64, expected: B256) -> Result<(), ChainError> {
+        match self.trie_mut()?.root()? {
+            found if found == expected => Ok(()),
+            found => Err(ChainError::StateRoot { height, expected, found }),
+        }
     }
 }
 
