@@ -4,7 +4,8 @@ use super::durable::{Dir, changed, executor, options};
 use super::fixtures;
 use alloy_primitives::{B256, U256};
 use motet_chain::{
-    Chain, CommitProgress, Execute, ExecuteRequest, ExecuteResult, GenesisBlock, ImportPlan, ImportReport, Incoming,
+    Chain, CommitProgress, Execute, ExecuteRequest, ExecuteResult, GenesisBlock, ImportFault, ImportPlan, ImportReport,
+    Incoming,
 };
 use motet_exec::Engine;
 use motet_types::Block;
@@ -199,5 +200,41 @@ fn a_panic_in_a_stage_hangs_nobody_and_the_chain_opens_again() {
             chain.import_all(incoming(&case.blocks[..300]), &mut executor.0, &plan(overlap), &mut |_| ()).unwrap();
             assert_eq!(chain.head().hash(), case.blocks[299].header.hash_slow());
         }
+    }
+}
+
+#[test]
+fn a_commit_that_fails_takes_the_trie_back_and_the_import_goes_on_once_the_disk_works() {
+    let Some(case) = case("hive", "chains/hive-devp2p", "chain.rlp.gz") else { return };
+    let blocks = &case.blocks[..400];
+    for (overlap, paged) in [(false, false), (false, true), (true, false), (true, true)] {
+        let dir = Dir::new(&format!("fail-{overlap}-{paged}"));
+        // Segments so short that a new one is needed soon, which cannot be made where its directory is gone.
+        let mut options = options(paged);
+        options.store.segment_bytes = 16 << 10;
+        let (mut chain, _) = Chain::init(&dir.0, case.genesis.clone(), options.clone()).unwrap();
+        let (log, away) = (dir.0.join("log"), dir.0.join("log.away"));
+        let mut executor = executor(Engine::Sequential);
+        let on_commit = &mut |progress: &CommitProgress| {
+            if progress.number >= 50 && !away.exists() {
+                std::fs::rename(&log, &away).unwrap();
+            }
+        };
+        let plan = ImportPlan { group_blocks: 8, ..plan(overlap) };
+        let stopped = chain.import_all(incoming(blocks), &mut executor, &plan, on_commit).unwrap_err();
+        assert!(matches!(stopped.error.reason, ImportFault::Chain(_)), "{stopped}");
+        let head = chain.head().number();
+        assert!(head == stopped.report.blocks && (50..400).contains(&head));
+        assert_eq!(chain.store().head().unwrap().height, head);
+        // One block alone fails alike, and is taken back too.
+        let error = chain.import(blocks[head as usize].clone(), None, &mut executor).unwrap_err();
+        assert!(matches!(error.reason, ImportFault::Chain(_)), "{error}");
+        std::fs::rename(&away, &log).unwrap();
+        chain.import(blocks[head as usize].clone(), None, &mut executor).unwrap();
+        chain.import_all(incoming(blocks), &mut executor, &plan, &mut |_| ()).unwrap();
+        assert_eq!(chain.head().hash(), blocks[399].header.hash_slow());
+        drop(chain);
+        let (chain, _) = Chain::open(&dir.0, options).unwrap();
+        assert_eq!(chain.head().hash(), blocks[399].header.hash_slow());
     }
 }
