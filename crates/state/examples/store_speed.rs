@@ -4,7 +4,7 @@
 //! cargo run --profile verify -p motet-state --example store_speed -- DIR [BLOCKS [UPDATES [ACCOUNTS [ENGINE]]]]
 //! ```
 //! The floor is a file to which the same changes are appended, encoded as briefly, with the same `fdatasync` after each block.
-//! Both take turns of 50 consecutive blocks, each alone on the machine. A turn of the store ends when its tables have
+//! Both take turns of 300 consecutive blocks, each alone on the machine. A turn of the store ends when its tables have
 //! everything and are flushed; its total counts all of that.
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
