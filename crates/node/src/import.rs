@@ -84,7 +84,7 @@ pub(crate) fn run(args: &ImportArgs) -> eyre::Result<Verdict> {
     let mut chain = args.data.open()?;
     let mut progress = Progress::new(&args.files);
     let mut executor = EngineExecutor::new(args.engine.engine(), args.engine.config());
-    let mut source = Source::new(&args.files);
+    let mut source = Source::new(args.files.clone());
     let plan = ImportPlan {
         overlap: !args.staged,
         group_blocks: if args.staged { 1 } else { ImportPlan::default().group_blocks },

@@ -88,7 +88,7 @@ impl Progress {
     }
 
     fn line(&self, head: u64, taken: u64) -> String {
-        let share = if self.bytes_total == 0 { 0 } else { taken.saturating_mul(100) / self.bytes_total };
+        let share = taken.saturating_mul(100).checked_div(self.bytes_total).unwrap_or(0);
         let mut line = format!("block {head}, {share} %");
         if self.tally.blocks > 0 {
             let rates = format!("{:.0} blocks/s, {:.1} Mgas/s", self.blocks_per_second(), self.mgas_per_second());

@@ -28,9 +28,9 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(files: &[PathBuf]) -> Self {
+    pub(super) fn new(files: Vec<PathBuf>) -> Self {
         Self {
-            files: files.to_vec().into_iter(),
+            files: files.into_iter(),
             open: None,
             taken: Arc::default(),
             taken_before: 0,

@@ -76,7 +76,7 @@ pub(super) fn read_header(bytes: &[u8]) -> eyre::Result<Header> {
 }
 
 /// Verifies a proof against a state root; says what it shows.
-pub(super) fn verify(proof: &EIP1186AccountProofResponse, root: B256) -> Result<String, Fault> {
+pub(super) fn verify(proof: &EIP1186AccountProofResponse, root: B256) -> Result<String, Box<Fault>> {
     let address = proof.address;
     let account = TrieAccount {
         nonce: proof.nonce,
@@ -84,12 +84,13 @@ pub(super) fn verify(proof: &EIP1186AccountProofResponse, root: B256) -> Result<
         storage_root: proof.storage_hash,
         code_hash: proof.code_hash,
     };
-    let shown = verify_proof(root, &keccak256(address), &proof.account_proof).map_err(Fault::Account)?;
+    let shown = verify_proof(root, &keccak256(address), &proof.account_proof)
+        .map_err(|error| Box::new(Fault::Account(error)))?;
     let storage_root = match &shown {
-        Some(value) if *value == Bytes::from(alloy_rlp::encode(account)) => account.storage_root,
-        Some(_) => return Err(Fault::OtherAccount),
+        Some(value) if value[..] == alloy_rlp::encode(account)[..] => account.storage_root,
+        Some(_) => return Err(Box::new(Fault::OtherAccount)),
         None if is_nothing(&account) => EMPTY_ROOT,
-        None => return Err(Fault::Absent { address }),
+        None => return Err(Box::new(Fault::Absent { address })),
     };
     for (index, slot) in proof.storage_proof.iter().enumerate() {
         let key = slot.key.as_b256();
@@ -100,7 +101,7 @@ pub(super) fn verify(proof: &EIP1186AccountProofResponse, root: B256) -> Result<
         })?;
         let expected = (!slot.value.is_zero()).then(|| Bytes::from(alloy_rlp::encode(slot.value)));
         if shown != expected {
-            return Err(Fault::OtherValue { index, slot: key, value: slot.value });
+            return Err(Box::new(Fault::OtherValue { index, slot: key, value: slot.value }));
         }
     }
     let slots = proof.storage_proof.len();

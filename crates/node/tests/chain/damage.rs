@@ -42,7 +42,7 @@ fn an_invalid_block_is_named_and_nothing_of_it_is_kept() {
     fs::write(&invalid, [&rlp[..at], &alloy_rlp::encode(&block)].concat()).expect("the copy can be written");
     let said = fail(&["import", "--data", text(&chain), text(&invalid)], 2);
     assert!(said.contains(&format!("byte {at}, block 100 (position 99 of the file): invalid block: ")), "{said}");
-    assert!(said.contains("state root"), "{said}");
+    assert!(said.contains("state_root"), "{said}");
     assert_eq!(verified_head(&chain).0, 99);
     // A block that does not decode behind its header.
     let mut changed = rlp.clone();

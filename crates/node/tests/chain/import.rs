@@ -106,3 +106,50 @@ fn a_chain_is_made_once_and_for_one_genesis() {
     let stats = json(&succeed(&["db", "stats", "--json", "--data", text(&chain)]));
     assert_eq!(stats["head"]["number"], 0);
 }
+
+#[test]
+fn accounts_slots_blocks_and_receipts_can_be_looked_at() {
+    let Some(file) = GETH.file() else { return };
+    let dir = folder("get");
+    let chain = dir.join("chain");
+    GETH.init(&chain, &[]);
+    import(&chain, &[&file], &["--staged"]);
+    let data = text(&chain);
+    let get = |args: &[&str]| json(&succeed(&[&["db", "get", "--data", data], args].concat()));
+    let head = get(&["block", "600"]);
+    assert_eq!(head["hash"], GETH.head.1);
+    assert_eq!(get(&["block", GETH.head.1]), head);
+    let expected = fs::read(file.with_file_name("headblock.json")).expect("the fixture");
+    let expected = json(std::str::from_utf8(&expected).expect("UTF-8"));
+    for field in ["stateRoot", "receiptsRoot", "gasLimit", "mixHash", "parentHash"] {
+        assert_eq!(head["header"][field], expected[field], "{field}");
+    }
+    let rlp = GETH.rlp().expect("the fixture");
+    let busy = blocks(&rlp).into_iter().map(|(_, block)| block).max_by_key(|block| block.body.transactions.len());
+    let busy = busy.expect("a block");
+    for (index, tx) in busy.body.transactions.iter().enumerate().step_by(9) {
+        let receipt = get(&["receipt", &tx.tx_hash().to_string()]);
+        assert_eq!((&receipt["block"], &receipt["index"]), (&busy.header.number.into(), &index.into()));
+    }
+    // A contract that every block since Cancun writes to (EIP-4788): its slot for a time holds the time.
+    let beacon_roots = "0x000f3df6d732807ef1319fb7b8bb8522d0beac02";
+    assert_eq!(get(&["account", beacon_roots])["nonce"], 1);
+    let time = |block: &serde_json::Value| {
+        let time = block["header"]["timestamp"].as_str().expect("a time").trim_start_matches("0x").to_owned();
+        u64::from_str_radix(&time, 16).expect("hexadecimal")
+    };
+    for number in ["600", "550"] {
+        let now = time(&get(&["block", number]));
+        let slot = get(&["slot", beacon_roots, &(now % 8191).to_string(), "--block", number]);
+        assert_eq!(slot["value"], format!("{now:#x}"), "{number}");
+    }
+    fail(&["db", "get", "--data", data, "block", "601"], 1);
+    fail(&["db", "get", "--data", data, "account", "0x00000000000000000000000000000000000ab5e7"], 1);
+    fail(&["db", "get", "--data", data, "slot", beacon_roots, "0", "--block", "5"], 2);
+    // Pruning takes states away, and nothing else.
+    succeed(&["db", "prune", "--data", data, "--history", "16"]);
+    let stats = json(&succeed(&["db", "stats", "--json", "--data", data]));
+    assert_eq!(stats["oldest_state"], 584, "{stats}");
+    fail(&["db", "get", "--data", data, "account", beacon_roots, "--block", "550"], 2);
+    assert_eq!(verified_head(&chain).0, 600);
+}

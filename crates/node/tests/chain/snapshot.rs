@@ -1,7 +1,7 @@
 //! The state of a block out and in again.
 
 use super::support::{
-    GETH, HIVE, RPC, code, fail, folder, head_of, import, json, motet, stderr, succeed, text, verified_head,
+    GETH, HIVE, MAINNET, RPC, code, fail, folder, head_of, import, json, motet, stderr, succeed, text, verified_head,
 };
 use std::fs;
 
@@ -31,12 +31,17 @@ fn a_snapshot_of_the_head_is_the_same_chain_from_there() {
     }
 }
 
-/// Blocks that are imported on a snapshot end at the same head, whose root shows that state and ancestors were right.
+/// Blocks that are imported on a snapshot end at the same head, whose root shows that state and ancestors were right; those of
+/// mainnet have ommers.
 #[test]
 fn a_snapshot_of_an_older_block_takes_the_blocks_after_it() {
-    for (fixture, at, how) in
-        [(GETH, "500", "paged"), (GETH, "599", "resident"), (HIVE, "2950", "paged"), (RPC, "3", "resident")]
-    {
+    for (fixture, at, how) in [
+        (GETH, "500", "paged"),
+        (GETH, "599", "resident"),
+        (HIVE, "2950", "paged"),
+        (RPC, "3", "resident"),
+        (MAINNET, "8100", "resident"),
+    ] {
         let Some(file) = fixture.file() else { return };
         let dir = folder(&format!("snapshot-{}-{at}", fixture.name));
         let chain = dir.join("chain");
