@@ -38,6 +38,7 @@
 //! been synced, segments or records that do not follow each other, a log that ends before the tables do, a value whose
 //! checksum does not hold. It is named by file and offset, or by table and key, and nothing is served from it.
 
+mod account_changes;
 mod apply;
 mod block;
 mod cache;

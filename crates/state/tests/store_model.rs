@@ -167,7 +167,8 @@ fn views_stand_still_while_the_chain_moves_on() {
     for seed in seeds(3) {
         println!("seed {seed}");
         let dir = Dir::new(&format!("threads-{seed}"));
-        let mut options = Options { has_table_thread: true, reader_threads: 3, reads_queued_max: 16, ..options() };
+        let mut options =
+            Options { has_table_thread: true, table_workers: 3, reader_threads: 3, reads_queued_max: 16, ..options() };
         // So small that most reads go to the tables.
         options.cache_bytes = 64 * 1200;
         let links = chain(seed, 150);

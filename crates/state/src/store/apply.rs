@@ -1,18 +1,16 @@
 //! Blocks into tables: several layers become one batch, and what they overwrite becomes their reverse diffs.
 
+use super::account_changes::{Change, Part};
 use super::cache::Cache;
 use super::cell;
 use super::engine::{Table, Write};
 use super::error::StoreError;
 use super::layer::Layer;
 use super::nodes::put_nodes;
-use super::record::Head;
 use super::reverse::{ReverseAccount, ReverseDiff};
-use super::tables::{
-    Tables, account_payload, at_height, put_account_row, put_head, put_slot_row, slot_key, slot_payload,
-};
-use crate::trie::NodeBatch;
-use alloy_primitives::map::{AddressSet, B256Map};
+use super::tables::{Tables, account_payload, at_height, put_head, slot_key, slot_payload};
+use crate::trie::{Crew, NodeBatch};
+use alloy_primitives::map::AddressSet;
 use alloy_primitives::{Address, B256, U256, keccak256};
 use motet_keccak::keccak256_many;
 use motet_types::{Account, Location, StateDiff, Value};
@@ -29,6 +27,7 @@ pub(crate) struct Past {
 }
 
 /// The hashed keys of a block's change, in the order of the diff.
+#[derive(Default)]
 struct Hashes {
     addresses: Vec<B256>,
     /// Of all accounts one after the other.
@@ -44,27 +43,52 @@ impl Hashes {
     }
 }
 
-/// The state that a batch leads to, so far as it differs from the tables.
-#[derive(Default)]
-struct Pending {
-    accounts: B256Map<Option<Account>>,
-    slots: B256Map<B256Map<U256>>,
+/// The state that the tables have: from the cache where it has it.
+#[derive(Clone, Copy)]
+pub(crate) struct Lookup<'a> {
+    tables: &'a Tables,
+    pub(crate) cache: &'a Cache,
+}
+
+impl Lookup<'_> {
+    pub(crate) fn account(&self, address: Address, hash: &B256) -> Result<Option<Account>, StoreError> {
+        match self.cache.get(Location::Account(address)) {
+            Some(Value::Account(account)) => Ok(account),
+            _ => self.tables.account(hash),
+        }
+    }
+
+    pub(crate) fn slot(&self, address: Address, slot: U256, hash: &B256, slot_hash: &B256) -> Result<U256, StoreError> {
+        match self.cache.get(Location::Slot(address, slot)) {
+            Some(Value::Slot(value)) => Ok(value),
+            _ => self.tables.slot(hash, slot_hash),
+        }
+    }
+
+    /// All slots of an account that are not zero.
+    pub(crate) fn slots_of(&self, hash: B256) -> Result<BTreeMap<B256, U256>, StoreError> {
+        self.tables.slots_of(hash).collect()
+    }
+}
+
+/// What a layer overwrote, on its way from the parts to the layer and to its row.
+struct Overwritten<'a> {
+    layer: &'a Layer,
+    pieces: Vec<Vec<ReverseAccount>>,
+    encoded: &'a mut Option<Vec<u8>>,
 }
 
 /// One batch of layers on its way into the tables.
 pub(crate) struct Application<'a> {
-    tables: &'a Tables,
-    cache: &'a Cache,
+    lookup: Lookup<'a>,
     past: Past,
-    pending: Pending,
+    crew: &'a Crew,
     writes: Vec<Write>,
-    /// Accounts of which a layer wiped slots that were there.
-    wiped: AddressSet,
 }
 
 impl<'a> Application<'a> {
-    pub(crate) fn new(tables: &'a Tables, cache: &'a Cache, past: Past) -> Self {
-        Self { tables, cache, past, pending: Pending::default(), writes: Vec::new(), wiped: AddressSet::default() }
+    pub(crate) fn new(tables: &'a Tables, cache: &'a Cache, past: Past, crew: &'a Crew) -> Self {
+        Self { lookup: Lookup { tables, cache }, past, crew, writes: Vec::new() }
     }
 
     /// Writes the layers to the tables, with the change of nodes that belongs to them all, and updates the cache.
@@ -72,143 +96,82 @@ impl<'a> Application<'a> {
     /// # Errors
     /// When the tables fail. The same layers are then applied again, from the start.
     pub(crate) fn run(mut self, layers: &[Arc<Layer>], nodes: &NodeBatch) -> Result<(), StoreError> {
-        for layer in layers {
-            self.add(layer)?;
+        let (Some(first), Some(last)) = (layers.first(), layers.last()) else { return Ok(()) };
+        let (lookup, crew) = (self.lookup, self.crew);
+        let amount = layers.iter().map(|layer| layer.block.diff.accounts.len()).sum();
+        let mut hashes: Vec<Hashes> = layers.iter().map(|_| Hashes::default()).collect();
+        crew.each(amount, layers.iter().zip(&mut hashes).collect(), |(layer, hashes): (&Arc<Layer>, &mut Hashes)| {
+            *hashes = Hashes::of(&layer.block.diff);
+            Ok::<(), StoreError>(())
+        })?;
+        let mut parts = parts_of(layers, &hashes);
+        crew.each(amount, parts.iter_mut().collect(), |part: &mut Part<'_>| part.run(layers, &lookup))?;
+        let reverses = self.reverses(layers, &mut parts, amount)?;
+        for part in &mut parts {
+            self.writes.append(&mut part.account_rows);
         }
-        let Some(last) = layers.last() else { return Ok(()) };
-        self.put_pending();
-        put_nodes(self.tables, &mut self.writes, nodes)?;
+        for part in &mut parts {
+            self.writes.append(&mut part.slot_rows);
+        }
+        for (layer, encoded) in layers.iter().zip(reverses) {
+            for (hash, code) in &layer.block.diff.codes {
+                self.writes.push(cell::write(Table::Codes, hash.to_vec(), Some(code.to_vec())));
+            }
+            self.put_history(layer, encoded, first.head.height);
+            self.put_block(layer);
+        }
+        put_nodes(lookup.tables, &mut self.writes, nodes)?;
         put_head(&mut self.writes, &last.head);
-        self.cache.move_epoch();
-        self.tables.0.write(self.writes)?;
-        self.cache.move_epoch();
-        if !self.wiped.is_empty() {
-            self.cache.forget_slots(&self.wiped);
+        lookup.cache.move_epoch();
+        lookup.tables.0.write(self.writes)?;
+        lookup.cache.move_epoch();
+        let wiped: AddressSet = parts.iter().flat_map(|part| part.wiped.iter().copied()).collect();
+        if !wiped.is_empty() {
+            lookup.cache.forget_slots(&wiped);
         }
-        for layer in layers {
-            update_cache(self.cache, &layer.block.diff, &self.wiped);
-        }
-        Ok(())
+        crew.each(amount, parts.iter().collect(), |part: &Part<'_>| {
+            part.update_cache(&lookup);
+            Ok::<(), StoreError>(())
+        })
     }
 
-    /// Puts the state that the batch leads to, in the order of the keys, which engines like.
-    fn put_pending(&mut self) {
-        let mut accounts: Vec<(B256, Option<Account>)> = self.pending.accounts.drain().collect();
-        accounts.sort_unstable_by_key(|(hash, _)| *hash);
-        let mut owners: Vec<(B256, B256Map<U256>)> = self.pending.slots.drain().collect();
-        owners.sort_unstable_by_key(|(hash, _)| *hash);
-        self.writes.reserve(accounts.len());
-        for (hash, account) in &accounts {
-            put_account_row(&mut self.writes, hash, account.as_ref());
+    /// Gives each layer what it overwrote, and encodes that where the history will have it.
+    fn reverses(
+        &self,
+        layers: &[Arc<Layer>],
+        parts: &mut [Part<'_>],
+        amount: usize,
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let newest = layers.last().map_or(0, |last| last.head.height);
+        let mut encoded = vec![None; layers.len()];
+        let mut work = Vec::with_capacity(layers.len());
+        for (at, (layer, encoded)) in layers.iter().zip(&mut encoded).enumerate() {
+            let pieces = parts.iter_mut().filter_map(|part| part.reverse.get_mut(at)).map(std::mem::take).collect();
+            work.push(Overwritten { layer, pieces, encoded });
         }
-        for (account, slots) in owners {
-            let mut slots: Vec<(B256, U256)> = slots.into_iter().collect();
-            slots.sort_unstable_by_key(|(hash, _)| *hash);
-            for (slot, value) in slots {
-                put_slot_row(&mut self.writes, &account, &slot, value);
+        self.crew.each(amount, work, |Overwritten { layer, pieces, encoded }| {
+            // Parts are in the order of the hashes.
+            let accounts = pieces.into_iter().flatten().collect();
+            let reverse = layer.reverse.get_or_init(|| Arc::new(ReverseDiff::sorted(accounts)));
+            if layer.head.height.saturating_add(self.past.blocks) > newest {
+                *encoded = Some(reverse.encode());
             }
-        }
+            Ok::<(), StoreError>(())
+        })?;
+        Ok(encoded)
     }
 
-    fn add(&mut self, layer: &Layer) -> Result<(), StoreError> {
-        let hashes = Hashes::of(&layer.block.diff);
-        let reverse = match layer.reverse.get() {
-            Some(reverse) => Arc::clone(reverse),
-            None => {
-                let reverse = Arc::new(self.reverse_of(&layer.block.diff, &hashes)?);
-                Arc::clone(layer.reverse.get_or_init(|| reverse))
-            }
-        };
-        self.put_state(&layer.block.diff, &hashes, &reverse);
-        self.put_history(&layer.head, &reverse);
-        self.put_block(layer);
-        Ok(())
-    }
-
-    /// What a change overwrites.
-    fn reverse_of(&self, diff: &StateDiff, hashes: &Hashes) -> Result<ReverseDiff, StoreError> {
-        let mut slot_hashes = hashes.slots.iter();
-        let mut accounts = Vec::with_capacity(diff.accounts.len());
-        for ((address, change), hash) in diff.accounts.iter().zip(&hashes.addresses) {
-            let account = self.account_before(*address, hash)?;
-            // Where all storage goes the slots before are found in the tables, not through the change.
-            let mut all = BTreeMap::new();
-            if change.wiped || change.account.is_none() {
-                all = self.all_slots_before(*hash)?;
-            }
-            for (slot, slot_hash) in change.storage.keys().zip(&mut slot_hashes) {
-                if !all.contains_key(slot_hash) {
-                    all.insert(*slot_hash, self.slot_before(*address, *slot, hash, slot_hash)?);
-                }
-            }
-            accounts.push(ReverseAccount { hash: *hash, account, slots: all.into_iter().collect() });
+    /// The row of what a layer overwrote, unless a later layer of the batch takes it out again; `first` is the batch's lowest
+    /// height.
+    fn put_history(&mut self, layer: &Layer, encoded: Option<Vec<u8>>, first: u64) {
+        let height = layer.head.height;
+        if let Some(encoded) = encoded {
+            self.put(Table::History, &height.to_be_bytes(), Some(encoded));
         }
-        Ok(ReverseDiff::new(accounts))
-    }
-
-    fn account_before(&self, address: Address, hash: &B256) -> Result<Option<Account>, StoreError> {
-        if let Some(account) = self.pending.accounts.get(hash) {
-            return Ok(*account);
-        }
-        match self.cache.get(Location::Account(address)) {
-            Some(Value::Account(account)) => Ok(account),
-            _ => self.tables.account(hash),
-        }
-    }
-
-    fn slot_before(&self, address: Address, slot: U256, hash: &B256, slot_hash: &B256) -> Result<U256, StoreError> {
-        if let Some(value) = self.pending.slots.get(hash).and_then(|slots| slots.get(slot_hash)) {
-            return Ok(*value);
-        }
-        match self.cache.get(Location::Slot(address, slot)) {
-            Some(Value::Slot(value)) => Ok(value),
-            _ => self.tables.slot(hash, slot_hash),
-        }
-    }
-
-    fn all_slots_before(&self, hash: B256) -> Result<BTreeMap<B256, U256>, StoreError> {
-        let mut slots: BTreeMap<B256, U256> = self.tables.slots_of(hash).collect::<Result<_, _>>()?;
-        if let Some(pending) = self.pending.slots.get(&hash) {
-            slots.extend(pending.iter().map(|(slot, value)| (*slot, *value)));
-        }
-        slots.retain(|_, value| !value.is_zero());
-        Ok(slots)
-    }
-
-    fn put_state(&mut self, diff: &StateDiff, hashes: &Hashes, reverse: &ReverseDiff) {
-        let mut slot_hashes = hashes.slots.iter();
-        for ((address, change), hash) in diff.accounts.iter().zip(&hashes.addresses) {
-            self.pending.accounts.insert(*hash, change.account);
-            let is_gone = change.account.is_none();
-            let gone =
-                reverse.account(hash).filter(|_| change.wiped || is_gone).map_or(&[][..], |before| &before.slots);
-            if change.storage.is_empty() && gone.is_empty() {
-                continue;
-            }
-            let slots = self.pending.slots.entry(*hash).or_default();
-            if !gone.is_empty() {
-                self.wiped.insert(*address);
-                slots.extend(gone.iter().map(|(slot, _)| (*slot, U256::ZERO)));
-            }
-            for (value, slot) in change.storage.values().zip(&mut slot_hashes) {
-                let value = if is_gone { U256::ZERO } else { *value };
-                slots.insert(*slot, value);
-            }
-        }
-        for (hash, code) in &diff.codes {
-            self.writes.push(cell::write(Table::Codes, hash.to_vec(), Some(code.to_vec())));
-        }
-    }
-
-    fn put_history(&mut self, head: &Head, reverse: &ReverseDiff) {
-        let height = head.height;
-        self.put(Table::History, &height.to_be_bytes(), Some(reverse.encode()));
-        if let Some(old) = height.checked_sub(self.past.blocks) {
+        if let Some(old) = height.checked_sub(self.past.blocks).filter(|old| *old < first) {
             self.put(Table::History, &old.to_be_bytes(), None);
         }
-        if !self.past.archive {
-            return;
-        }
+        let Some(reverse) = layer.reverse.get().filter(|_| self.past.archive) else { return };
         for before in reverse.accounts() {
             let payload = before.account.as_ref().map(account_payload).unwrap_or_default();
             self.put(Table::AccountHistory, &at_height(before.hash.as_slice(), height), Some(payload));
@@ -252,19 +215,20 @@ impl<'a> Application<'a> {
     }
 }
 
-/// Brings a change to the cache, but for slots that a later change of the same batch may have wiped.
-fn update_cache(cache: &Cache, diff: &StateDiff, wiped: &AddressSet) {
-    for (address, change) in &diff.accounts {
-        cache.update(Location::Account(*address), Value::Account(change.account));
-        if wiped.contains(address) {
-            continue;
-        }
-        let is_gone = change.account.is_none();
-        for (slot, value) in &change.storage {
-            let value = if is_gone { U256::ZERO } else { *value };
-            cache.update(Location::Slot(*address, *slot), Value::Slot(value));
+/// The changes of all layers by the first byte of the hashed address.
+fn parts_of<'a>(layers: &'a [Arc<Layer>], hashes: &'a [Hashes]) -> Vec<Part<'a>> {
+    let mut parts: Vec<Part<'_>> = (0..=u8::MAX).map(|_| Part::default()).collect();
+    for (layer, (block, hashes)) in layers.iter().zip(hashes).enumerate() {
+        let mut slots = hashes.slots.iter().as_slice();
+        for ((address, diff), hash) in block.block.diff.accounts.iter().zip(&hashes.addresses) {
+            let (here, after) = slots.split_at(diff.storage.len());
+            slots = after;
+            let change = Change { hash: *hash, layer, address: *address, diff, slots: here };
+            parts[usize::from(hash[0])].changes.push(change);
         }
     }
+    parts.retain(|part| !part.changes.is_empty());
+    parts
 }
 
 /// The hashed keys of a slot.

@@ -6,7 +6,7 @@ use super::error::StoreError;
 use super::layer::{LayerList, Layers};
 use super::lock::Lock;
 use super::tables::Tables;
-use crate::trie::NodeBatch;
+use crate::trie::{Crew, NodeBatch};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ pub(crate) struct Core {
     pub(crate) cache: Cache,
     pub(crate) past: Past,
     pub(crate) bounds: Bounds,
+    /// Who prepares batches for the tables.
+    crew: Crew,
     /// Held while blocks go into the tables.
     turn: Mutex<()>,
     progress: Mutex<Progress>,
@@ -61,6 +63,7 @@ impl Core {
         cache: Cache,
         past: Past,
         bounds: Bounds,
+        crew: Crew,
         lock: Option<Lock>,
     ) -> Self {
         let flushed = list.applied;
@@ -70,6 +73,7 @@ impl Core {
             cache,
             past,
             bounds,
+            crew,
             turn: Mutex::default(),
             progress: Mutex::new(Progress { flushed, ..Progress::default() }),
             moved: Condvar::new(),
@@ -101,7 +105,7 @@ impl Core {
                         nodes.append(Arc::unwrap_or_clone(later));
                     }
                 }
-                let applied = Application::new(&self.tables, &self.cache, self.past).run(batch, &nodes);
+                let applied = Application::new(&self.tables, &self.cache, self.past, &self.crew).run(batch, &nodes);
                 applied.and_then(|()| self.tables.0.flush().map_err(StoreError::from)).map(|()| {
                     self.layers.change(|list| list.applied = last.head.seq);
                     batch.iter().for_each(|layer| layer.forget_nodes());

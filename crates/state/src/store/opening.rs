@@ -64,6 +64,7 @@ impl fmt::Display for Opened {
 /// Brings the tables to where the log ends.
 pub(crate) struct Replay<'a> {
     tables: &'a Tables,
+    crew: &'a Crew,
     past: Past,
     genesis: B256,
     batch_bytes: usize,
@@ -80,11 +81,12 @@ pub(crate) struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    pub(crate) fn new(tables: &'a Tables, past: Past, options: &Options, opened: Opened) -> Self {
+    pub(crate) fn new(tables: &'a Tables, past: Past, options: &Options, crew: &'a Crew, opened: Opened) -> Self {
         let head = opened.tables_at.unwrap_or_default();
         let Options { identity, batch_bytes, trie: mode, .. } = options;
         let replay = Self {
             tables,
+            crew,
             past,
             genesis: identity.genesis,
             batch_bytes: *batch_bytes,
@@ -104,7 +106,7 @@ impl<'a> Replay<'a> {
         let TrieMode::Paged { cache_bytes } = self.mode else { return None };
         let root = if head.seq == 0 { EMPTY_ROOT } else { head.root };
         let nodes = Arc::new(StoredNodes::new(self.tables, None));
-        Some(StateTrie::open(root, nodes, cache_bytes, Crew::alone()))
+        Some(StateTrie::open(root, nodes, cache_bytes, self.crew.clone()))
     }
 
     /// Opens the log and takes all of its records.
@@ -200,7 +202,7 @@ impl<'a> Replay<'a> {
         let waiting = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
         let nodes = self.nodes_of(&waiting)?;
-        Application::new(self.tables, &Cache::new(0), self.past).run(&waiting, &nodes)?;
+        Application::new(self.tables, &Cache::new(0), self.past, self.crew).run(&waiting, &nodes)?;
         match &mut self.trie {
             Some(trie) => Ok(trie.trim()?),
             None => Ok(()),
@@ -211,7 +213,7 @@ impl<'a> Replay<'a> {
     fn nodes_of(&mut self, layers: &[Arc<Layer>]) -> Result<NodeBatch, StoreError> {
         let (Some(trie), Some(last)) = (&mut self.trie, layers.last()) else { return Ok(NodeBatch::default()) };
         for layer in layers {
-            trie.apply_hashed(&HashedDiff::of_diff(&layer.block.diff, &Crew::alone()))?;
+            trie.apply_hashed(&HashedDiff::of_diff(&layer.block.diff, self.crew))?;
         }
         match trie.root()? {
             found if found == last.head.root => Ok(trie.take_batch()?),

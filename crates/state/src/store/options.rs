@@ -44,6 +44,8 @@ pub struct Options {
     pub reader_threads: usize,
     /// Reads that wait for those threads.
     pub reads_queued_max: usize,
+    /// Threads that prepare a batch for the tables; one is the thread that writes it.
+    pub table_workers: usize,
     /// Whether a thread moves blocks into the tables. Without it [`Store::step`](super::Store::step) does, and commits when
     /// there is no room.
     pub has_table_thread: bool,
@@ -62,10 +64,11 @@ impl Options {
             engine_cache_bytes: 256 << 20,
             waiting_bytes: 64 << 20,
             waiting_blocks: 128,
-            batch_bytes: 4 << 20,
+            batch_bytes: 32 << 20,
             kept_bytes: 256 << 20,
             reader_threads: 8,
             reads_queued_max: 4096,
+            table_workers: 2,
             has_table_thread: true,
         }
     }

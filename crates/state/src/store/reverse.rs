@@ -26,11 +26,9 @@ pub(crate) struct ReverseAccount {
 }
 
 impl ReverseDiff {
-    pub(crate) fn new(mut accounts: Vec<ReverseAccount>) -> Self {
-        accounts.sort_unstable_by_key(|account| account.hash);
-        for account in &mut accounts {
-            account.slots.sort_unstable_by_key(|(slot, _)| *slot);
-        }
+    /// From accounts that are sorted as the invariant says.
+    pub(crate) fn sorted(accounts: Vec<ReverseAccount>) -> Self {
+        debug_assert!(accounts.is_sorted_by(|a, b| a.hash < b.hash), "accounts are sorted, each once");
         Self { accounts }
     }
 
@@ -118,7 +116,7 @@ mod tests {
                 account: exists.then(Account::default),
                 slots: slots.into_iter().map(|(slot, value)| (slot.into(), U256::from(value))).collect(),
             });
-            let diff = ReverseDiff::new(accounts.rev().collect());
+            let diff = ReverseDiff::sorted(accounts.collect());
             let bytes = diff.encode();
             for before in diff.accounts() {
                 prop_assert_eq!(diff.account(&before.hash), Some(before));

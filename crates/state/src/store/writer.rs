@@ -18,9 +18,11 @@ use super::readers::Readers;
 use super::record::{Head, Kind, Record};
 use super::rollback;
 use super::tables::{self, Tables, put_head};
-use crate::trie::{EMPTY_ROOT, NodeBatch};
+use crate::trie::{Crew, EMPTY_ROOT, NodeBatch};
 use alloy_primitives::B256;
 use motet_types::BlockHashes;
+use rayon::ThreadPoolBuilder;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -96,9 +98,10 @@ impl Store {
         let contents = Contents { identity, trie: options.trie, engine: engine_name };
         let is_new = format::check_or_write(&*disk, dir, &contents)?;
         let tables = Tables(open_tables()?);
+        let crew = crew_of(options.table_workers, dir)?;
         let past = Past { blocks: options.history_blocks.max(1), archive: identity.archive };
         let opened = Opened { is_new, tables_at: tables.head()?, ..Opened::default() };
-        let replay = Replay::new(&tables, past, &options, opened);
+        let replay = Replay::new(&tables, past, &options, &crew, opened);
         let (log, opened) = replay.run(disk, &log_dir, options.segment_bytes)?;
         let head = opened.head.unwrap_or_default();
         let ancestors = Arc::new(ancestors_of(&tables, &head)?);
@@ -109,7 +112,7 @@ impl Store {
             batch_bytes: options.batch_bytes,
             kept_bytes: options.kept_bytes,
         };
-        let core = Arc::new(Core::new(tables, list, Cache::new(options.cache_bytes), past, bounds, lock));
+        let core = Arc::new(Core::new(tables, list, Cache::new(options.cache_bytes), past, bounds, crew, lock));
         let writer = Mutex::new(Writer { log, broken: None });
         let mut store = Self { core, writer, options, dir: dir.to_owned(), readers: None, threads: Vec::new() };
         store.start_threads()?;
@@ -280,6 +283,16 @@ impl Writer {
             None => Ok(()),
         }
     }
+}
+
+/// The threads that prepare batches for the tables; one is whoever writes them.
+fn crew_of(workers: usize, dir: &Path) -> Result<Crew, StoreError> {
+    if workers <= 1 {
+        return Ok(Crew::alone());
+    }
+    let pool = ThreadPoolBuilder::new().num_threads(workers).thread_name(|at| format!("store-batch-{at}")).build();
+    let pool = pool.map_err(io::Error::other).map_err(StoreError::disk("start threads for", dir))?;
+    Ok(Crew::of_pool(Arc::new(pool)))
 }
 
 /// Hashes of the block where the tables stand and of those before it, as many as BLOCKHASH asks for.

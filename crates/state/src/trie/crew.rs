@@ -58,7 +58,7 @@ impl Crew {
     }
 
     /// Does `work` on each item: on all threads when the items stand for `amount` of work that is worth it.
-    pub(super) fn each<T: Send, E: Send>(
+    pub(crate) fn each<T: Send, E: Send>(
         &self,
         amount: usize,
         items: Vec<T>,

@@ -176,6 +176,7 @@ pub fn options() -> Options {
     options.waiting_bytes = 4096;
     options.batch_bytes = 1500;
     options.reader_threads = 0;
+    options.table_workers = 1;
     options.has_table_thread = false;
     options
 }
