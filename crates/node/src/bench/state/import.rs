@@ -80,22 +80,16 @@ fn say_stages(contenders: &[Contender], threads: usize, part: &mut Part) {
     let Some(staged) = contenders.iter().find(|contender| contender.name == STAGED) else { return };
     let whole = staged.total();
     let mut largest: f64 = 0.0;
-    for (stage, time) in staged.stages() {
-        let share = time.busy_ns as f64 / 1e9 / whole.wall.as_secs_f64().max(1e-9);
-        let cores = time.cpu_ns as f64 / time.busy_ns.max(1) as f64;
-        largest = largest.max(share);
-        part.figure(format!("staged: share of {stage}"), share * 100.0, "%");
-        part.figure(format!("staged: cores used by {stage}, with whoever works beside it"), cores, "");
+    staged.say_stages(part);
+    for (_, time) in staged.stages() {
+        largest = largest.max(time.busy_ns as f64 / 1e9 / whole.wall.as_secs_f64().max(1e-9));
     }
     let core_use = whole.cpu.as_secs_f64() / whole.wall.as_secs_f64().max(1e-9) / threads.max(1) as f64;
     let bound = (1.0 / core_use.max(1e-9)).min(1.0 / largest.max(1e-9));
     part.figure("staged: share of all cores that is used", core_use * 100.0, "%");
     part.figure("bound on the pipeline: least of 1 / that, and 1 / the largest stage's share", bound, "");
     let Some(pipelined) = contenders.iter().find(|contender| contender.name == PIPELINED) else { return };
-    for (stage, time) in pipelined.stages() {
-        let share = time.busy_ns as f64 / 1e9 / pipelined.total().wall.as_secs_f64().max(1e-9);
-        part.figure(format!("pipelined: share of the time that {stage} is at work"), share * 100.0, "%");
-    }
+    pipelined.say_stages(part);
     let gain = whole.wall.as_secs_f64() / pipelined.total().wall.as_secs_f64().max(1e-9);
     part.figure("pipelined: times as fast as staged", gain, "");
     part.bar("of that bound, the pipeline reaches", Relation::AtLeast, PIPELINE_BAR, gain / bound);

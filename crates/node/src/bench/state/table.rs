@@ -32,7 +32,8 @@ fn write_part(part: &Part, out: &mut impl Write, style: Style) -> io::Result<()>
         writeln!(out)?;
     }
     for figure in &part.figures {
-        writeln!(out, "{}: {} {}", figure.name, number(figure.value), figure.unit)?;
+        let line = format!("{}: {} {}", figure.name, number(figure.value), figure.unit);
+        writeln!(out, "{}", line.trim_end())?;
     }
     if !part.bars.is_empty() {
         writeln!(out)?;

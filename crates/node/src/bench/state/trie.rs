@@ -131,7 +131,11 @@ impl<'a> Contest<'a> {
                 let grown = super::super::machine::resident_bytes().zip(resident);
                 self.part.figure("memory of the resident trie for each account", each(memory), "bytes");
                 self.part.figure("of it nodes", each(nodes), "bytes");
-                self.part.figure("accounts in a GiB, resident", (1u64 << 30) as f64 / each(memory).max(1.0), "");
+                self.part.figure(
+                    "accounts in a GiB, resident",
+                    (1u64 << 30) as f64 / each(memory).max(1.0),
+                    "accounts",
+                );
                 if let Some((after, before)) = grown {
                     let grown = after.saturating_sub(before) as usize;
                     self.part.figure("growth of resident memory for each account", each(grown), "bytes");

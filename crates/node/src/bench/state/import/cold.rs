@@ -59,6 +59,7 @@ pub(in crate::bench::state) fn measure(
     }
     for (contender, bytes) in contenders.iter().zip(bytes) {
         contender.say(&input, &mut part)?;
+        contender.say_stages(&mut part);
         part.figure(format!("{}: read from the disk", contender.name), (bytes >> 20) as f64, "MiB");
     }
     let dir = workshop.path("");

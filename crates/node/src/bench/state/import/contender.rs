@@ -138,6 +138,18 @@ impl Contender {
         [("senders", prepare), ("execution", execute), ("root", root), ("commit", commit)]
     }
 
+    /// Which share of the time each stage is at work, and of how many processors where stages do not overlap.
+    pub(super) fn say_stages(&self, part: &mut Part) {
+        let (whole, name) = (self.total().wall.as_secs_f64().max(1e-9), &self.name);
+        for (stage, time) in self.stages() {
+            part.figure(format!("{name}: share of {stage}"), time.busy_ns as f64 / 1e7 / whole, "%");
+            if self.way == Way::Staged {
+                let cores = time.cpu_ns as f64 / time.busy_ns.max(1) as f64;
+                part.figure(format!("{name}: cores used during {stage}"), cores, "");
+            }
+        }
+    }
+
     /// All turns together.
     pub(super) fn total(&self) -> Sample {
         Sample {
