@@ -27,7 +27,7 @@ enum EngineName {
     Sequential,
     /// Many at once, on guesses that are checked.
     Optimistic,
-    /// Many at once, from the block's access list; in order where it has none.
+    /// Many at once, from the block's access list; where it has none, from that of a run in order before.
     Listed,
     /// Whichever should be fastest for the block.
     Auto,
