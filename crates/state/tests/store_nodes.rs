@@ -3,11 +3,15 @@
 
 mod store_chain;
 
+use alloy_primitives::{Address, U256, keccak256};
 use motet_state::store::engine::{Table, Write};
 use motet_state::store::faults::Faults;
 use motet_state::store::faulty_disk::FaultyDisk;
-use motet_state::store::{Corruption, Engine, ModelTables, Options, Store, StoreError, TrieMode, Verify};
+use motet_state::store::{
+    CommittedBlock, Corruption, Engine, ModelTables, Options, Store, StoreError, TrieMode, Verify,
+};
 use motet_state::trie::{Crew, NodeBatch, StateTrie};
+use motet_types::{Account, AccountDiff, StateDiff};
 use std::path::Path;
 use std::sync::Arc;
 use store_chain::{ADDRESSES, Link, SLOTS, address, chain, commit, open_trie, options, paged_options, slot};
@@ -224,4 +228,44 @@ fn a_trie_reads_what_waits_and_what_is_in_the_tables() {
         read_all(Arc::get_mut(&mut whole).unwrap(), part.last().unwrap()).unwrap();
     }
     std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// More accounts, and more slots of one account, than go into a trie at a time.
+#[test]
+fn a_trie_is_opened_in_pieces_and_says_how_far_it_is() {
+    let mut diff = StateDiff::default();
+    for number in 0..70_000u64 {
+        let account = Some(Account { nonce: number, ..Account::default() });
+        let storage = (0..if number == 77 { 70_000u64 } else { 0 }).map(|at| (U256::from(at), U256::from(at + 1)));
+        let change = AccountDiff { account, wiped: false, storage: storage.collect() };
+        diff.accounts.insert(Address::left_padding_from(&number.to_be_bytes()), change);
+    }
+    let mut trie = StateTrie::new(Crew::alone());
+    let root = trie.update(&diff).unwrap();
+    let block = CommittedBlock { root, diff: Arc::new(diff), ..chain(1, 0).remove(0).block };
+    for options in [options(), paged_options()] {
+        let parts = Parts::new();
+        let store = parts.open(options.clone()).unwrap();
+        let mut trie = store.open_trie(Crew::alone(), Verify::All, &mut |_| {}).unwrap();
+        trie.apply(&block.diff).unwrap();
+        let nodes = Some(Arc::new(trie.take_batch().unwrap()));
+        store.commit(CommittedBlock { nodes, ..block.clone() }).unwrap();
+        let mut shares = Vec::new();
+        let crew = Crew::of_threads(2).unwrap();
+        let mut trie = store.open_trie(crew, Verify::All, &mut |progress| shares.push(progress.share)).unwrap();
+        assert_eq!(trie.root().unwrap(), root);
+        assert!(shares.len() == 4 && shares.is_sorted() && shares.iter().all(|share| (0.0..=1.0).contains(share)));
+        let slot = U256::from(69_999);
+        assert_eq!(trie.slot(Address::left_padding_from(&77u64.to_be_bytes()), slot).unwrap(), U256::from(70_000));
+        // A slot of an account that does not exist.
+        let owner = keccak256("nobody");
+        let rows: Vec<_> = parts.engine.rows(Table::Slots, &[1]).take(1).map(Result::unwrap).collect();
+        let key = [owner.as_slice(), &rows[0].0[32..]].concat();
+        let payload = [1, 7];
+        let sum = crc32c::crc32c_append(crc32c::crc32c(&[Table::Slots as u8, key.len() as u8]), &key);
+        let value = [&payload[..], &crc32c::crc32c_append(sum, &payload).to_le_bytes()].concat();
+        parts.engine.write(vec![Write { table: Table::Slots, key, value: Some(value) }]).unwrap();
+        let error = store.open_trie(Crew::alone(), Verify::All, &mut |_| {}).unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt(Corruption::Slot { .. })), "{error}");
+    }
 }

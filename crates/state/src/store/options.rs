@@ -64,7 +64,7 @@ impl Options {
             engine_cache_bytes: 256 << 20,
             waiting_bytes: 64 << 20,
             waiting_blocks: 128,
-            batch_bytes: 32 << 20,
+            batch_bytes: 16 << 20,
             kept_bytes: 256 << 20,
             reader_threads: 8,
             reads_queued_max: 4096,

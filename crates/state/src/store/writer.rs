@@ -55,9 +55,10 @@ impl Store {
     /// When another process has it, when it is of another format or for something else, when it is damaged, and when disk or
     /// tables fail.
     pub fn open(dir: &Path, options: Options) -> Result<(Self, Opened), StoreError> {
+        let was_there = dir.try_exists().map_err(StoreError::disk("look for", dir))?;
         std::fs::create_dir_all(dir).map_err(StoreError::disk("create", dir))?;
-        if let Some(above) = dir.canonicalize().ok().as_deref().and_then(Path::parent) {
-            // The name of the directory too must survive a loss of power.
+        if let Some(above) = dir.canonicalize().ok().as_deref().and_then(Path::parent).filter(|_| !was_there) {
+            // The name of a new directory too must survive a loss of power.
             RealDisk.sync_dir(above).map_err(StoreError::disk("sync", above))?;
         }
         let lock = Lock::take(dir)?;
