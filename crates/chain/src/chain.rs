@@ -10,6 +10,7 @@
 
 use crate::chain_block::ChainBlock;
 use crate::chain_error::ChainError;
+use crate::chain_options::EarlyRoot;
 use crate::chain_view::ChainView;
 use crate::side_blocks::SideBlocks;
 use crate::tail::Tail;
@@ -35,6 +36,8 @@ pub struct Chain {
     /// The last blocks of the canonical chain, the head at its end.
     pub(crate) tail: Tail,
     pub(crate) side: SideBlocks,
+    pub(crate) early_root: EarlyRoot,
+    pub(crate) early_root_transactions_min: usize,
     /// Why nothing can be imported any more.
     pub(crate) broken: Option<String>,
 }
@@ -93,8 +96,12 @@ impl Chain {
 
     /// The trie, to be changed.
     pub(crate) fn trie_mut(&mut self) -> Result<&mut StateTrie, ChainError> {
-        let shared = || ChainError::MustReopen { reason: "the trie is in use".to_owned() };
-        Arc::get_mut(&mut self.trie).ok_or_else(shared)
+        Arc::get_mut(&mut self.trie).ok_or_else(Self::trie_in_use)
+    }
+
+    /// No function of the chain leaves a trie behind that reads this one.
+    pub(crate) fn trie_in_use() -> ChainError {
+        ChainError::MustReopen { reason: "the trie is in use".to_owned() }
     }
 
     /// What the trie's changes mean for a store that keeps its nodes.

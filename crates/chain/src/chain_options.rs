@@ -4,6 +4,20 @@ use alloy_primitives::B256;
 use motet_state::store::{EngineKind, Identity, Opened, Options, Verify};
 use std::fmt;
 
+/// Whether [`Chain::import`](crate::Chain::import) begins with the state root while the block still executes
+/// (docs/decisions/012). Where stages of different blocks overlap there is nothing to hide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EarlyRoot {
+    /// After the execution.
+    Never,
+    /// From the access list that comes with a block, before the first transaction is executed.
+    #[default]
+    FromLists,
+    /// From the list, or else from the changes of transactions as they become final. Executors are slower where these are
+    /// wanted.
+    FromSteps,
+}
+
 /// How a [`Chain`](crate::Chain) is opened, and its bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainOptions {
@@ -12,6 +26,10 @@ pub struct ChainOptions {
     pub store: Options,
     /// How much of a trie whose nodes are in the store is compared with the flat state at opening.
     pub verify: Verify,
+    /// Whether a single block's root is begun early.
+    pub early_root: EarlyRoot,
+    /// Transactions below which it is not, as it takes a thread.
+    pub early_root_transactions_min: usize,
     /// Whether a new store keeps old values for ever.
     pub archive: bool,
     /// Threads that recover senders and work on the trie.
@@ -29,6 +47,8 @@ impl Default for ChainOptions {
         Self {
             store: Options::new(identity),
             verify: Verify::Sample,
+            early_root: EarlyRoot::default(),
+            early_root_transactions_min: 16,
             archive: false,
             threads: 1,
             side_blocks_max: 256,

@@ -3,15 +3,21 @@
 use crate::chain::Chain;
 use crate::chain_block::ChainBlock;
 use crate::chain_error::{ChainError, ImportError, ImportFault};
+use crate::chain_options::EarlyRoot;
 use crate::chain_view::ChainView;
+use crate::early_root::{STEPS_WAITING_MAX, StepSender, Told};
 use crate::execution::{ExecFailure, Execute};
-use crate::stages;
+use crate::stages::{self, Executed, Listeners, Prepared};
 use crate::validate::{decode_block, validate_state_root};
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::B256;
+use motet_exec::CommitSink;
 use motet_state::trie::StateTrie;
-use motet_types::{Block, StateDiff};
+use motet_types::{Block, Fork, StateDiff};
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 
 /// What an import gives back.
 #[derive(Clone, Debug)]
@@ -104,10 +110,24 @@ impl Chain {
     ) -> Result<Accepted, ImportFault> {
         let prepared = stages::prepare(hash, block, access_list, &self.tail, &self.spec, &self.threads)?;
         let view = self.state();
-        let executed = self.execute_on(prepared, &self.head().as_parent(), &view, &self.trie, executor)?;
-        stages::judge(&executed)?;
+        let (executed, told) = match self.early_source(&prepared) {
+            None => (self.execute_on(prepared, &self.head().as_parent(), &view, &self.trie, executor), None),
+            Some(source) => self.execute_and_tell(prepared, &view, source, executor)?,
+        };
+        let judged = executed.and_then(|executed| {
+            stages::judge(&executed)?;
+            Ok(executed)
+        });
+        let executed = match (judged, told.is_some()) {
+            (Ok(executed), _) => executed,
+            (Err(error), false) => return Err(error),
+            (Err(error), true) => {
+                self.take_back(told, &view)?;
+                return Err(error);
+            }
+        };
         let diff = Arc::clone(&executed.diff);
-        let computed = self.trie_mut()?.update(&diff)?;
+        let computed = self.root_after(told, &view, &diff)?;
         if let Err(error) = validate_state_root(executed.block.header(), computed) {
             self.undo(&view, &diff)?;
             return Err(error.into());
@@ -128,6 +148,74 @@ impl Chain {
         Ok(Accepted { block, is_head: true, was_known: false })
     }
 
+    /// From what the trie may be told of the block before its outcome is there.
+    fn early_source(&self, prepared: &Prepared) -> Option<EarlySource> {
+        let Prepared { block, rules, .. } = prepared;
+        if self.early_root == EarlyRoot::Never || block.tx_count() < self.early_root_transactions_min {
+            return None;
+        }
+        match &block.access_list {
+            Some(list) if rules.is_active(Fork::Amsterdam) => Some(EarlySource::List(list.clone())),
+            _ if self.early_root == EarlyRoot::FromSteps && !prepared.has_receipt_roots() => Some(EarlySource::Steps),
+            _ => None,
+        }
+    }
+
+    /// Executes a block on the head while the trie is told of it. The inner error is the block's or the view's.
+    #[allow(clippy::type_complexity)]
+    fn execute_and_tell(
+        &mut self,
+        prepared: Prepared,
+        view: &ChainView,
+        source: EarlySource,
+        executor: &mut dyn Execute,
+    ) -> Result<(Result<Executed, ImportFault>, Option<Told>), ChainError> {
+        // A panic below leaves the trie between two states.
+        self.broken = Some("an import ended in a panic".to_owned());
+        let head = Arc::clone(self.head());
+        let trie = Arc::get_mut(&mut self.trie).ok_or_else(Chain::trie_in_use)?;
+        let (executed, told) = thread::scope(|scope| {
+            let (to, steps) = sync_channel(STEPS_WAITING_MAX);
+            let wants_steps = matches!(source, EarlySource::Steps);
+            let tell = move || match source {
+                EarlySource::List(list) => Told::of_list(trie, view, &list),
+                EarlySource::Steps => Told::follow(trie, view, steps),
+            };
+            let telling = thread::Builder::new().name("trie".to_owned()).spawn_scoped(scope, tell);
+            let telling = telling.map_err(ChainError::Thread)?;
+            let mut sender = StepSender::new(to);
+            let steps = wants_steps.then_some(&mut sender as &mut dyn CommitSink);
+            let listeners = Listeners { receipt_roots: None, steps };
+            let executed = stages::execute(prepared, &head.as_parent(), view, listeners, executor);
+            sender.finish();
+            let told = telling.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+            Ok::<_, ChainError>((executed, told))
+        })?;
+        self.broken = None;
+        Ok((executed.map_err(ImportFault::from), Some(told)))
+    }
+
+    /// The root after a change of the head's state, of which the trie may have been told.
+    fn root_after(&mut self, told: Option<Told>, head: &ChainView, diff: &StateDiff) -> Result<B256, ChainError> {
+        let trie = self.trie_mut()?;
+        let root = match told {
+            Some(told) => told.root_after(trie, head, diff),
+            None => trie.update(diff).map_err(ChainError::from),
+        };
+        root.inspect_err(|error| self.broken = Some(error.to_string()))
+    }
+
+    /// Takes out of the trie what it was told of a block that is not kept.
+    fn take_back(&mut self, told: Option<Told>, head: &ChainView) -> Result<(), ChainError> {
+        let Some(told) = told else { return Ok(()) };
+        let expected = self.head().block().header.state_root;
+        let taken = self.trie_mut().and_then(|trie| {
+            told.take_back(trie, head)?;
+            check_back(trie.root()?, expected)
+        });
+        taken.inspect_err(|error| self.broken = Some(error.to_string()))
+    }
+
     /// Takes a change of the head's state out of the trie again.
     fn undo(&mut self, head: &ChainView, diff: &StateDiff) -> Result<(), ChainError> {
         let root = self.head().block().header.state_root;
@@ -139,9 +227,21 @@ impl Chain {
 /// Takes a change out of a trie again that was made to the state of `before`, which has this root.
 pub(crate) fn undo(trie: &mut StateTrie, before: &ChainView, diff: &StateDiff, root: B256) -> Result<(), ChainError> {
     let reverse = before.reverse_of(diff)?;
-    let found = trie.update_hashed(&reverse)?;
-    match found == root {
+    check_back(trie.update_hashed(&reverse)?, root)
+}
+
+fn check_back(found: B256, expected: B256) -> Result<(), ChainError> {
+    match found == expected {
         true => Ok(()),
-        false => Err(ChainError::MustReopen { reason: format!("a change could not be undone: {found} is not {root}") }),
+        false => {
+            Err(ChainError::MustReopen { reason: format!("a change could not be undone: {found} is not {expected}") })
+        }
     }
+}
+
+/// From what a trie is told of a block before its outcome is there.
+#[derive(Debug)]
+enum EarlySource {
+    List(BlockAccessList),
+    Steps,
 }

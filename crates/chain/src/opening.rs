@@ -110,7 +110,23 @@ impl Chain {
         let genesis = load(first)?;
         let side = SideBlocks::new(options.side_blocks_max, options.side_bytes_max);
         let trie = Arc::new(trie);
-        Ok((Self { spec, store, trie, is_paged, node_cache_bytes, threads, genesis, tail, side, broken: None }, opened))
+        Ok((
+            Self {
+                spec,
+                store,
+                trie,
+                is_paged,
+                node_cache_bytes,
+                threads,
+                genesis,
+                tail,
+                side,
+                early_root: options.early_root,
+                early_root_transactions_min: options.early_root_transactions_min,
+                broken: None,
+            },
+            opened,
+        ))
     }
 }
 

@@ -63,6 +63,8 @@ impl Chain {
         let computed = before.overlay(self.threads.crew())?.update(&executed.diff)?;
         validate_state_root(executed.block.header(), computed)?;
 
+        // They read the head's trie and state, which may have to move.
+        drop((before, view));
         let (block, committed) = executed.finish();
         if !self.side.insert(SideBlock { block: Arc::clone(&block), committed }) {
             return Err(ImportFault::SideFull);

@@ -23,6 +23,7 @@ mod post_state;
 mod receipts;
 mod state_block;
 mod state_case;
+mod subject;
 mod totals;
 mod transaction_case;
 
@@ -33,12 +34,14 @@ use clap::{Args, ValueEnum};
 use eyre::WrapErr;
 use file::{FileResult, Runner};
 use filter::Filter;
+use filter::Sample;
 use motet_exec::Engine;
 use motet_workload::spec_test::{SpecTestError, walk};
 use pack::{Pack, Packer};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::thread::available_parallelism;
+use subject::StoreMode;
 use totals::Totals;
 
 /// Most transactions in a packed block.
@@ -50,6 +53,7 @@ Examples:
   motet spec-test fixtures.tar.zst --workers 2,8     an archive, not unpacked, at two numbers of workers
   motet spec-test fixtures.tar.zst --filter 'fork_Prague'
   motet spec-test state_tests.tar.zst --pack 100     also in blocks of 100 transactions, engines compared
+  motet spec-test blockchain_tests.tar.zst --store   chains in a store on disk instead of in memory
   motet spec-test fixtures.tar.zst --json            one JSON object per case (schema motet-spec-test/1)
 
 Exit codes: 0 every case that was run passed; 1 a case failed; 2 bad input or a wrong command line (2 outranks 1).
@@ -86,6 +90,19 @@ pub(crate) struct SpecTestArgs {
     /// a regular expression.
     #[arg(long, value_name = "TEXT")]
     filter: Option<Filter>,
+
+    /// Keep the chains of blockchain and engine tests in a store on disk, one of its own for each case, which is closed and
+    /// opened again half way; `paged` keeps the nodes of the state's trie there as well, and begins roots early.
+    #[arg(long, value_enum, value_name = "TRIE", num_args = 0..=1, default_missing_value = "resident")]
+    store: Option<StoreMode>,
+
+    /// Run one case of about N, chosen by --seed.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    sample: Option<u64>,
+
+    /// Which cases a sample has.
+    #[arg(long, value_name = "SEED", default_value_t = 0, requires = "sample")]
+    seed: u64,
 
     /// Print one JSON object per case (schema motet-spec-test/1) before the last line, instead of failures and
     /// sums.
@@ -161,7 +178,11 @@ fn run_files(
     walked: &mut Result<(), SpecTestError>,
 ) -> io::Result<Verdict> {
     let (engines, workers) = (args.engines(), args.workers.as_slice());
-    let runner = || Runner::new(&engines, workers, args.filter.as_ref(), args.pack.is_some());
+    let sample = args.sample.map(|of| Sample { of, seed: args.seed });
+    let runner = || {
+        let runner = Runner::new(&engines, workers, args.filter.as_ref(), args.pack.is_some());
+        runner.with_store(args.store).with_sample(sample)
+    };
     let mut packer = args.pack.map(|tx_count| (Packer::new(usize::from(tx_count)), runner()));
     pipeline::run(
         available_parallelism().map_or(1, usize::from),

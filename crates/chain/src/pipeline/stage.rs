@@ -107,8 +107,7 @@ impl<'a> Stages<'a> {
         let root = chain.head().block().header.state_root;
         let Chain { spec, store, trie, is_paged, node_cache_bytes, threads, tail, side, .. } = chain;
         let (spec, store, threads, side) = (&*spec, &*store, &*threads, &*side);
-        let shared = || ChainError::MustReopen { reason: "the trie is in use".to_owned() };
-        let trie = Arc::get_mut(trie).ok_or_else(shared)?;
+        let trie = Arc::get_mut(trie).ok_or_else(Chain::trie_in_use)?;
         let meter = Meter::new(plan);
         let above = || Above {
             store,

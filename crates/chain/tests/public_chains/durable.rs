@@ -2,17 +2,17 @@
 
 use super::fixtures;
 use alloy_primitives::{Address, B256, U256};
-use motet_chain::{Chain, ChainOptions, EngineExecutor, GenesisBlock};
+use motet_chain::{Chain, ChainOptions, EarlyRoot, EngineExecutor, GenesisBlock};
 use motet_exec::{Engine, ExecutorConfig};
 use motet_state::store::TrieMode;
 use motet_types::Block;
 use std::path::{Path, PathBuf};
 
 /// A directory that goes when the test is over.
-struct Dir(PathBuf);
+pub(crate) struct Dir(pub(crate) PathBuf);
 
 impl Dir {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let dir = std::env::temp_dir().join(format!("motet-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
         Self(dir)
@@ -25,16 +25,17 @@ impl Drop for Dir {
     }
 }
 
-fn options(paged: bool) -> ChainOptions {
-    let mut options = ChainOptions { threads: 2, ..ChainOptions::small() };
+pub(crate) fn options(paged: bool) -> ChainOptions {
+    let mut options = ChainOptions { threads: 2, early_root_transactions_min: 0, ..ChainOptions::small() };
     if paged {
+        options.early_root = EarlyRoot::FromSteps;
         // So small that nodes come and go.
         options.store.trie = TrieMode::Paged { cache_bytes: 64 << 10 };
     }
     options
 }
 
-fn executor(engine: Engine) -> EngineExecutor {
+pub(crate) fn executor(engine: Engine) -> EngineExecutor {
     EngineExecutor::new(engine, ExecutorConfig { workers: 2, ..ExecutorConfig::default() })
 }
 
@@ -151,7 +152,7 @@ fn a_directory_is_for_one_chain() {
 }
 
 /// A block with one field changed.
-fn changed(block: &Block, edit: impl FnOnce(&mut Block)) -> Block {
+pub(crate) fn changed(block: &Block, edit: impl FnOnce(&mut Block)) -> Block {
     let mut block = block.clone();
     edit(&mut block);
     block

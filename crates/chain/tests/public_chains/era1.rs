@@ -6,12 +6,10 @@ use alloy_consensus::{BlockBody, Header};
 use alloy_primitives::{B256, Bloom, U256};
 use alloy_rlp::Decodable;
 use motet_chain::execution::ExecuteResult;
-use motet_chain::validate::OMMER_ANCESTORS;
 use motet_chain::memory_chain::ImportError;
+use motet_chain::validate::OMMER_ANCESTORS;
 use motet_chain::{BlockError, ChainLimits, ExecuteRequest, GenesisBlock, MemoryChain, exception_names};
-use motet_types::{
-    AccountDiff, Block, BlockOutcome, ChainSpec, Location, Read, StateDiff, StateView, Transaction, Value,
-};
+use motet_types::{AccountDiff, Block, BlockOutcome, ChainSpec, Location, Read, StateDiff, Transaction, Value};
 use std::io::Read as _;
 
 const MAINNET: &str = "era1/mainnet-00000-5ec1ffb8.era1";

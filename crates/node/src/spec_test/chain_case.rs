@@ -3,34 +3,41 @@
 use super::engines::{EngineRuns, Engines};
 use super::failure::{Detail, Failure, Item, check_refusal};
 use super::offer::{Offer, Offered};
-use super::post_state;
 use super::receipts;
+use super::subject::{Rejection, StoreMode, Subject, decoded};
 use alloy_primitives::B256;
 use motet_chain::execution::ExecuteResult;
-use motet_chain::memory_chain::ImportError;
-use motet_chain::{BlockError, ChainLimits, ExecuteRequest, GenesisBlock, Imported, MemoryChain, exception_names};
+use motet_chain::{BlockError, ExecuteRequest, GenesisBlock, exception_names};
 use motet_exec::BlockInput;
 use motet_types::BlockOutcome;
 use motet_workload::spec_test::{ExpectedReceipt, PostState, TestChain};
 
 /// Imports all that is offered, in order, and holds every verdict and the final head against the fixture.
-/// The chain goes on with what sequential execution gives.
+/// The chain goes on with what sequential execution gives. One on disk is closed and opened again half way.
 pub(super) fn run<'a>(
     engines: &Engines,
     test: &TestChain,
     offers: impl Iterator<Item = Offer<'a>>,
+    store: Option<StoreMode>,
     runs: &mut EngineRuns,
 ) -> Result<(), Failure> {
-    let mut chain = open(test)?;
-    for (pos, offer) in offers.enumerate() {
+    let mut chain = Subject::open(genesis(test)?, store)?;
+    let offers: Vec<Offer<'a>> = offers.collect();
+    let half = offers.len() / 2;
+    for (pos, offer) in offers.into_iter().enumerate() {
+        if pos == half && pos > 0 {
+            // What is executed for this alone is not counted.
+            let mut scratch = engines.runs();
+            chain.reopen(&mut |request| execute(engines, request, &mut scratch))?;
+        }
         offer_one(engines, test, &mut chain, Item::Block(pos), offer, runs)?;
     }
-    let head = chain.head();
+    let head = chain.head()?;
     if head.hash() != test.last_block_hash {
         return Err(Failure::of_hash("hash of the head", test.last_block_hash, head.hash(), None));
     }
     match &test.post {
-        PostState::Alloc(post) => match post_state::first_difference(post, chain.head_state()) {
+        PostState::Alloc(post) => match chain.difference_at_head(post)? {
             Some(difference) => {
                 let found = head.block().header.state_root;
                 Err(Failure::of_hash("postState", post.state_root(), found, Some(difference)))
@@ -44,8 +51,8 @@ pub(super) fn run<'a>(
     }
 }
 
-/// The chain of nothing but the genesis block, which must be the one that the fixture states.
-fn open(test: &TestChain) -> Result<MemoryChain, Failure> {
+/// The genesis block, which must be the one that the fixture states.
+fn genesis(test: &TestChain) -> Result<GenesisBlock, Failure> {
     let stated = &test.genesis.header;
     let state = test.pre.to_memory_state();
     let mut genesis = GenesisBlock::from_parts(test.spec.clone(), stated.header.clone(), state);
@@ -67,13 +74,13 @@ fn open(test: &TestChain) -> Result<MemoryChain, Failure> {
             }
         }
     }
-    Ok(MemoryChain::new(genesis, ChainLimits::UNBOUNDED))
+    Ok(genesis)
 }
 
 fn offer_one(
     engines: &Engines,
     test: &TestChain,
-    chain: &mut MemoryChain,
+    chain: &mut Subject,
     what: Item,
     offer: Offer<'_>,
     runs: &mut EngineRuns,
@@ -82,42 +89,41 @@ fn offer_one(
     let expected: Vec<&str> = exceptions.iter().map(String::as_str).collect();
     let mut outcome = None;
     let mut parent = B256::ZERO;
-    let execute = |request: ExecuteRequest<'_>| {
+    let mut execute = |request: ExecuteRequest<'_>| {
         parent = request.parent_hash;
         let result = execute(engines, request, runs);
         outcome = result.as_ref().ok().cloned();
         result
     };
-    let imported = match offered {
-        Offered::Rlp(rlp) => chain.import_rlp(rlp, access_list, execute),
-        Offered::Block(block) => chain.import(*block, access_list, execute),
-        Offered::Refused { error, names } if expected.is_empty() => {
-            let detail = Detail((!names.is_empty()).then(|| names.join(", ")));
-            return Err(Failure::Refused { what, error, detail });
-        }
-        Offered::Refused { error, names } => return check_refusal(what, &expected, error, &names),
+    let imported = match decoded(&offered) {
+        Some(Ok(block)) => chain.import(block, access_list, &mut execute),
+        Some(Err(error)) => Err(Rejection::Invalid(error)),
+        None => match offered {
+            Offered::Refused { error, names } if expected.is_empty() => {
+                let detail = Detail((!names.is_empty()).then(|| names.join(", ")));
+                return Err(Failure::Refused { what, error, detail });
+            }
+            Offered::Refused { error, names } => return check_refusal(what, &expected, error, &names),
+            Offered::Rlp(_) | Offered::Block(_) => return Ok(()),
+        },
     };
     if let Some(run) = runs.disagreement() {
         return Err(Failure::of_engine(run));
     }
     match imported {
         Ok(_) if !expected.is_empty() => Err(Failure::Accepted { what, expected: expected.join("|") }),
-        Ok(Imported { block, .. }) => match hash {
-            Some(hash) if hash != block.hash() => Err(Failure::of_hash("hash of the block", hash, block.hash(), None)),
+        Ok(found) => match hash {
+            Some(hash) if hash != found => Err(Failure::of_hash("hash of the block", hash, found, None)),
             _ => Ok(()),
         },
-        Err(ImportError::Invalid(error)) if !expected.is_empty() => {
+        Err(Rejection::Invalid(error)) if !expected.is_empty() => {
             check_refusal(what, &expected, error.to_string(), exception_names(&error))
         }
-        Err(error) => {
-            let detail = match (&error, &outcome) {
-                (ImportError::Invalid(error), Some(outcome)) => {
-                    diagnose(error, outcome, receipts, test, chain, parent, runs)
-                }
-                _ => None,
-            };
-            Err(Failure::Refused { what, error: error.to_string(), detail: Detail(detail) })
+        Err(Rejection::Invalid(error)) => {
+            let detail = outcome.and_then(|outcome| diagnose(&error, &outcome, receipts, test, chain, parent, runs));
+            Err(Failure::Refused { what, error: format!("invalid block: {error}"), detail: Detail(detail) })
         }
+        Err(Rejection::Failed(error)) => Err(Failure::Refused { what, error, detail: Detail::default() }),
     }
 }
 
@@ -127,7 +133,7 @@ fn diagnose(
     outcome: &BlockOutcome,
     listed: Option<&[ExpectedReceipt]>,
     test: &TestChain,
-    chain: &MemoryChain,
+    chain: &Subject,
     parent: B256,
     runs: &EngineRuns,
 ) -> Option<String> {
@@ -138,9 +144,7 @@ fn diagnose(
         BlockError::AccessListHash { .. } => runs.list_refusal.clone(),
         BlockError::StateRoot { .. } => {
             let PostState::Alloc(post) = &test.post else { return None };
-            let mut state = chain.state(&parent)?.clone();
-            state.apply(&outcome.diff);
-            post_state::first_difference(post, &state)
+            chain.difference_after(&parent, &outcome.diff, post)
         }
         _ => None,
     }
@@ -148,5 +152,5 @@ fn diagnose(
 
 fn execute(engines: &Engines, request: ExecuteRequest<'_>, runs: &mut EngineRuns) -> ExecuteResult {
     let input = BlockInput::new(request.block, request.rules);
-    Ok(engines.execute(&input, request.view, request.receipt_roots, runs)?)
+    Ok(engines.execute(&input, request.view, request.receipt_roots, request.steps, runs)?)
 }

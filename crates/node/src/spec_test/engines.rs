@@ -73,17 +73,18 @@ impl Engines {
     }
 
     /// Executes a block on every engine and gives what sequential execution gives. How the others did is
-    /// added to `runs`. `roots` is the state before the block, where receipts carry state roots.
+    /// added to `runs`. `roots` is the state before the block, where receipts carry state roots; `steps` hears of the sequential run.
     pub(super) fn execute<V: StateView + ?Sized>(
         &self,
         input: &BlockInput<'_>,
         view: &V,
         roots: Option<&dyn ReceiptRoots>,
+        steps: Option<&mut dyn CommitSink>,
         runs: &mut EngineRuns,
     ) -> Reference {
         let in_order = Contender { engine: Engine::Sequential, executor: &self.in_order, view, roots };
         let mut of_reference = EngineRun::new(Engine::Sequential, 1);
-        let reference = in_order.execute(input, &mut of_reference);
+        let reference = in_order.execute_telling(input, steps, &mut of_reference);
         for ((engine, executor), run) in self.pairs().zip(&mut runs.runs) {
             let contender = Contender { engine, executor, view, roots };
             match engine {
@@ -117,8 +118,20 @@ struct Contender<'a, V: ?Sized> {
 
 impl<V: StateView + ?Sized> Contender<'_, V> {
     fn execute(&self, input: &BlockInput<'_>, run: &mut EngineRun) -> Reference {
-        let mut sink = self.roots.map(|roots| roots.follow());
-        let sink = sink.as_mut().map(|sink| &mut **sink as &mut dyn CommitSink);
+        self.execute_telling(input, None, run)
+    }
+
+    fn execute_telling(
+        &self,
+        input: &BlockInput<'_>,
+        steps: Option<&mut dyn CommitSink>,
+        run: &mut EngineRun,
+    ) -> Reference {
+        let mut follower = self.roots.map(|roots| roots.follow());
+        let sink = match &mut follower {
+            Some(follower) => Some(&mut **follower as &mut dyn CommitSink),
+            None => steps.map(|steps| steps as &mut dyn CommitSink),
+        };
         let execution = self.executor.execute(self.engine, input, self.view, sink);
         run.count(execution.as_ref().ok().map(|execution| &execution.report));
         execution.map(|execution| execution.outcome)

@@ -3,9 +3,10 @@
 use super::case::{CaseResult, Verdict};
 use super::engines::{EngineRun, EngineRuns, Engines};
 use super::failure::Failure;
-use super::filter::Filter;
+use super::filter::{Filter, Sample};
 use super::offer::Offer;
 use super::pack::{Candidate, Pack};
+use super::subject::StoreMode;
 use super::{chain_case, state_case, transaction_case};
 use motet_chain::RootCalculator;
 use motet_exec::Engine;
@@ -23,6 +24,8 @@ pub(super) struct Runner<'a> {
     workers: &'a [usize],
     filter: Option<&'a Filter>,
     wants_candidates: bool,
+    store: Option<StoreMode>,
+    sample: Option<Sample>,
     engines: Engines,
 }
 
@@ -45,7 +48,25 @@ impl<'a> Runner<'a> {
         filter: Option<&'a Filter>,
         wants_candidates: bool,
     ) -> Self {
-        Self { chosen, workers, filter, wants_candidates, engines: Engines::new(chosen, workers) }
+        Self {
+            chosen,
+            workers,
+            filter,
+            wants_candidates,
+            store: None,
+            sample: None,
+            engines: Engines::new(chosen, workers),
+        }
+    }
+
+    /// The same, with chains in a store.
+    pub(super) fn with_store(self, store: Option<StoreMode>) -> Self {
+        Self { store, ..self }
+    }
+
+    /// The same, for some cases only.
+    pub(super) fn with_sample(self, sample: Option<Sample>) -> Self {
+        Self { sample, ..self }
     }
 
     /// Runs every case of a file.
@@ -95,8 +116,9 @@ impl<'a> Runner<'a> {
         if !self.admits(source, name) {
             return;
         }
+        let store = self.store;
         let (verdict, runs) = self.judge(|engines, runs| {
-            chain_case::run(engines, &test.chain, test.blocks.iter().map(Offer::of_block), runs).into()
+            chain_case::run(engines, &test.chain, test.blocks.iter().map(Offer::of_block), store, runs).into()
         });
         let network = &test.chain.network;
         result.cases.push(CaseResult::new(source, name.to_owned(), network, "blockchain", runs, verdict));
@@ -106,9 +128,10 @@ impl<'a> Runner<'a> {
         if !self.admits(source, name) {
             return;
         }
+        let store = self.store;
         let (verdict, runs) = self.judge(|engines, runs| {
             let offers = test.payloads.iter().filter_map(|payload| Offer::of_payload(payload, &test.chain.spec));
-            chain_case::run(engines, &test.chain, offers, runs).into()
+            chain_case::run(engines, &test.chain, offers, store, runs).into()
         });
         let network = &test.chain.network;
         result.cases.push(CaseResult::new(source, name.to_owned(), network, "engine", runs, verdict));
@@ -128,6 +151,7 @@ impl<'a> Runner<'a> {
 
     fn admits(&self, source: &str, name: &str) -> bool {
         self.filter.is_none_or(|filter| filter.admits(source, name))
+            && self.sample.is_none_or(|sample| sample.admits(source, name))
     }
 
     /// Runs one case. A panic is the case's failure and not the command's; the engines that it passed through

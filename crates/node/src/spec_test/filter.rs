@@ -1,5 +1,6 @@
 //! Which cases to run.
 
+use alloy_primitives::keccak256;
 use regex::Regex;
 use std::str::FromStr;
 
@@ -10,6 +11,24 @@ pub(super) enum Filter {
     Text(String),
     /// Matches this.
     Pattern(Regex),
+}
+
+/// One case of about so many, by a seed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sample {
+    /// Of how many.
+    pub(super) of: u64,
+    /// Which.
+    pub(super) seed: u64,
+}
+
+impl Sample {
+    /// Whether a case is to be run. It depends on nothing but its name, its source and the seed.
+    pub(super) fn admits(&self, source: &str, name: &str) -> bool {
+        let hash = keccak256([&self.seed.to_be_bytes(), source.as_bytes(), name.as_bytes()].concat());
+        let word = hash.iter().take(8).fold(0, |word: u64, byte| word << 8 | u64::from(*byte));
+        word.checked_rem(self.of).is_none_or(|rest| rest == 0)
+    }
 }
 
 impl FromStr for Filter {

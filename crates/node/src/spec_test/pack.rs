@@ -217,7 +217,7 @@ impl Pack {
         let before = RootCalculator::new(accounts.to_memory_state());
         let view = EnvView { state: before.state(), hashes: &self.block_hashes };
         let roots = (!self.rules.is_active(Fork::Byzantium)).then_some(&before as &dyn ReceiptRoots);
-        engines.execute(&state_block::input(&block, &self.rules), &view, roots, runs).map(|_| ())
+        engines.execute(&state_block::input(&block, &self.rules), &view, roots, None, runs).map(|_| ())
     }
 }
 

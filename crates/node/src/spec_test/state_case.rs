@@ -42,7 +42,7 @@ fn run_transaction(
     let block = state_block::block(state_block::header(&test.env, &rules), [(transaction, sender, authorities)]);
     let view = EnvView { state: pre.state(), hashes: &test.env.block_hashes };
     let roots = (!rules.is_active(Fork::Byzantium)).then_some(pre as &dyn ReceiptRoots);
-    let outcome = engines.execute(&state_block::input(&block, &rules), &view, roots, runs);
+    let outcome = engines.execute(&state_block::input(&block, &rules), &view, roots, None, runs);
     if let Some(run) = runs.disagreement() {
         return Err(Failure::of_engine(run));
     }

@@ -137,7 +137,7 @@ fn execute(
     let mut state = MemoryState::new();
     state.insert_account(*sender, U256::MAX, nonce, Bytes::new(), []);
     let block = state_block::block(header, [(transaction, *sender, signers.clone())]);
-    engines.execute(&state_block::input(&block, rules), &state, None, runs)
+    engines.execute(&state_block::input(&block, rules), &state, None, None, runs)
 }
 
 /// What the transaction costs before it starts, as the refusal of the same transaction without gas says.
