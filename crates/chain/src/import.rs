@@ -49,10 +49,10 @@ impl Chain {
         rlp: &[u8],
         access_list: Option<BlockAccessList>,
         executor: &mut dyn Execute,
-    ) -> Result<Accepted, ImportError> {
+    ) -> Result<Accepted, Box<ImportError>> {
         let block = decode_block(rlp).map_err(|error| {
             let number = self.head().number().saturating_add(1);
-            ImportError { number, hash: B256::ZERO, reason: error.into() }
+            Box::new(ImportError { number, hash: B256::ZERO, reason: error.into() })
         })?;
         self.import(block, access_list, executor)
     }
@@ -70,10 +70,10 @@ impl Chain {
         block: Block,
         access_list: Option<BlockAccessList>,
         executor: &mut dyn Execute,
-    ) -> Result<Accepted, ImportError> {
+    ) -> Result<Accepted, Box<ImportError>> {
         let (number, hash) = (block.header.number, block.header.hash_slow());
         let imported = self.import_block(hash, block, access_list, executor);
-        imported.map_err(|reason| ImportError { number, hash, reason })
+        imported.map_err(|reason| Box::new(ImportError { number, hash, reason }))
     }
 
     fn import_block(

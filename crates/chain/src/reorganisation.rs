@@ -32,9 +32,9 @@ impl Chain {
     /// # Errors
     /// When the block is not known, when the history does not reach back to where it leaves the canonical chain, and when
     /// the store fails.
-    pub fn set_head(&mut self, hash: B256) -> Result<(), ImportError> {
+    pub fn set_head(&mut self, hash: B256) -> Result<(), Box<ImportError>> {
         let number = self.side.get(&hash).map_or(self.head().number(), |side| side.block.number());
-        self.make_head(hash).map_err(|reason| ImportError { number, hash, reason })
+        self.make_head(hash).map_err(|reason| Box::new(ImportError { number, hash, reason }))
     }
 
     /// Imports a block whose parent is not the head.

@@ -5,6 +5,7 @@ use super::page_cache::{bytes_of, bytes_read, forget};
 use super::report::{Part, Timing, micros};
 use super::sample::{Samples, watch};
 use super::stores::{Workshop, address, engine_name, fill, filled_height, options};
+use crate::bench::machine;
 use crate::clock;
 use alloy_primitives::B256;
 use eyre::{WrapErr, bail};
@@ -111,11 +112,14 @@ fn batches(
                 break;
             }
             progress(&format!("{task}, batch {batch}"));
-            let watched = watch(|| on_threads(threads, |thread| read_some(plan, state, accounts, batch, thread)));
+            let mut watched = watch(|| on_threads(threads, |thread| read_some(plan, state, accounts, batch, thread)));
+            match &watched.value {
+                Ok(waited) => watched.also_waited(*waited),
+                Err(error) => bail!("{error:#}"),
+            }
             if batch > 0 {
                 samples.push(&watched);
             }
-            watched.value?;
         }
         let items = BATCH_READS * threads as u64;
         part.add_samples(task, &in_words(threads), items, samples, BATCHES);
@@ -221,16 +225,22 @@ fn present(state: &StoredState, number: u64) -> eyre::Result<()> {
     }
 }
 
-fn on_threads(threads: usize, work: impl Fn(u64) -> eyre::Result<()> + Sync) -> eyre::Result<()> {
+/// Does the work on each of so many threads. The answer is the longest that one of them waited for a processor.
+fn on_threads(threads: usize, work: impl Fn(u64) -> eyre::Result<()> + Sync) -> eyre::Result<Duration> {
     if threads == 1 {
-        return work(0);
+        return work(0).map(|()| Duration::ZERO);
     }
+    let work = |thread: u64| {
+        let waited = machine::thread_waited();
+        work(thread).map(|()| machine::thread_waited().saturating_sub(waited))
+    };
     let work = &work;
     std::thread::scope(|scope| {
         let handles: Vec<_> = (0..threads as u64).map(|thread| scope.spawn(move || work(thread))).collect();
-        handles
-            .into_iter()
-            .try_for_each(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        handles.into_iter().try_fold(Duration::ZERO, |longest, handle| {
+            let waited = handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            Ok(longest.max(waited))
+        })
     })
 }
 

@@ -27,6 +27,13 @@ pub(super) struct Watched<T> {
     pub(super) is_disturbed: bool,
 }
 
+impl<T> Watched<T> {
+    /// Takes into account how long threads had waited that were gone before anybody looked.
+    pub(super) fn also_waited(&mut self, longest: Duration) {
+        self.is_disturbed |= longest > WAIT_FORGIVEN.max(self.sample.wall / 20);
+    }
+}
+
 /// Runs something between two looks at the clocks.
 pub(super) fn watch<T>(work: impl FnOnce() -> T) -> Watched<T> {
     let (waited, cpu, started) = (machine::waited(), clock::cpu_time(), clock::now_ns());

@@ -1,9 +1,12 @@
 //! The least that durability costs: what has to be written, written once and synced.
 
+use crate::clock;
+use eyre::WrapErr;
 use motet_state::store::CommittedBlock;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 /// A file that changes are appended to.
 #[derive(Debug)]
@@ -16,9 +19,19 @@ impl Floor {
         Ok(Self { file: OpenOptions::new().create_new(true).append(true).open(path)? })
     }
 
+    /// Appends blocks one after the other; adds how long each took.
+    pub(super) fn append_all(&mut self, blocks: &[CommittedBlock], walls: &mut Vec<Duration>) -> eyre::Result<()> {
+        for block in blocks {
+            let started = clock::now_ns();
+            self.append(block).wrap_err("appending to the log to compare with")?;
+            walls.push(Duration::from_nanos(clock::now_ns().saturating_sub(started)));
+        }
+        Ok(())
+    }
+
     /// Appends a block's changed accounts, encoded as briefly as the store's log has them, and returns when they are on
     /// disk.
-    pub(super) fn append(&mut self, block: &CommittedBlock) -> io::Result<()> {
+    fn append(&mut self, block: &CommittedBlock) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(40 * block.diff.accounts.len());
         for (address, change) in &block.diff.accounts {
             bytes.extend_from_slice(address.as_slice());
