@@ -1,4 +1,5 @@
 //! Imports of many blocks: overlapped stages give what stages one after the other give, whatever goes wrong.
+#![allow(clippy::print_stdout, reason = "seeds repeat a failure")]
 
 use super::durable::{Dir, changed, executor, options};
 use super::fixtures;
