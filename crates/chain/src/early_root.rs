@@ -122,15 +122,18 @@ impl Told {
     fn take(&mut self, trie: &mut StateTrie, before: &ChainView, step: &StateDiff) -> Result<bool, ChainError> {
         let mut news = StateDiff::default();
         for (address, change) in &step.accounts {
+            let account_now = match self.diff.accounts.get(address) {
+                Some(known) => known.account,
+                None => self.account_before(before, *address)?,
+            };
+            if change.account.is_none() && account_now.is_none() {
+                // It was looked at, and does not exist.
+                continue;
+            }
             if self.gave_up || change.wiped || change.account.is_none() {
                 self.gave_up = true;
                 return Ok(false);
             }
-            let known = self.diff.accounts.get(address);
-            let account_now = match known {
-                Some(known) => known.account,
-                None => self.account_before(before, *address)?,
-            };
             let mut storage = BTreeMap::new();
             for (slot, value) in &change.storage {
                 let known = self.diff.accounts.get(address).and_then(|known| known.storage.get(slot)).copied();

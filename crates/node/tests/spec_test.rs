@@ -59,3 +59,23 @@ fn bad_input_is_named() {
         assert!(String::from_utf8_lossy(&output.stderr).contains(name), "{output:?}");
     }
 }
+
+/// The whole is `motet spec-test $MOTET_FIXTURES/ethereum-tests/blockchain_tests.tar.zst --store=paged`, and so for
+/// the archives of `eest`; this is a sample of it.
+#[test]
+fn a_sample_of_the_blockchain_tests_passes_in_a_store_on_disk() {
+    let fixtures = std::env::var_os("MOTET_FIXTURES")
+        .map_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures").into(), PathBuf::from);
+    let archives = ["ethereum-tests/blockchain_tests.tar.zst", "eest/v5.4.0-blockchain_tests.tar.zst"];
+    for (archive, sample) in archives.into_iter().zip(["12", "60"]) {
+        let archive = fixtures.join(archive);
+        if !archive.exists() {
+            println!("skipped: no fixture {}", archive.display());
+            continue;
+        }
+        for store in ["--store=resident", "--store=paged"] {
+            let output = spec_test(&archive, &[store, "--workers", "2", "--sample", sample, "--seed", "1"]);
+            assert_eq!(output.status.code(), Some(0), "seed 1: {}", String::from_utf8_lossy(&output.stdout));
+        }
+    }
+}
