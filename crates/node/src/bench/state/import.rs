@@ -44,14 +44,15 @@ pub(super) use contender::Way as ImportWay;
 /// Measures stages one after the other, and overlapped.
 pub(super) fn measure(plan: &Plan, workshop: &Workshop, progress: &dyn Fn(&str)) -> eyre::Result<Part> {
     progress("reading the chain");
-    let input = ChainInput::read(&plan.chain, plan.blocks_max)?;
+    let (input, genesis) = ChainInput::read(&plan.chain, plan.blocks_max)?;
     let mut part = Part::new("import", input.in_words(plan));
     let mut contenders = Vec::new();
     for way in &plan.ways {
         let options = options(plan);
         progress(&format!("making a chain: {}", way.name()));
-        contenders.push(Contender::new(way.name(), *way, Engine::Auto, &input, workshop, options, plan.threads)?);
+        contenders.push(Contender::new(way.name(), *way, Engine::Auto, &genesis, workshop, options, plan.threads)?);
     }
+    drop(genesis);
     for (turn, blocks) in input.turns(TURN_BLOCKS).enumerate() {
         // Who comes first changes from turn to turn.
         let count = contenders.len().max(1);

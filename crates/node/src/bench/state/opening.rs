@@ -3,7 +3,6 @@
 use super::page_cache::{bytes_of, forget};
 use super::report::{Part, Timing, micros};
 use super::stores::{LOAD_ACCOUNTS, Workshop, block, engine_name, options};
-use crate::bench::machine;
 use crate::clock;
 use eyre::WrapErr;
 use motet_state::store::{CommittedBlock, EngineKind, Options, Store, TrieMode, Verify};
@@ -67,7 +66,6 @@ fn measure_mode(
         };
         progress(&format!("opening: {who}"));
         forget(&dir).wrap_err_with(|| format!("having the system forget the pages of {}", dir.display()))?;
-        let resident = machine::resident_bytes();
         let (store, opening) = timed(|| Store::open(&dir, options_of(plan, *mode)))?;
         let (mut trie, building) =
             timed(|| store.0.open_trie(crew(plan)?, Verify::Sample, &mut |_| ()).map_err(eyre::Report::from))?;
@@ -80,14 +78,6 @@ fn measure_mode(
             trie.memory_bytes() as f64 / accounts,
             "bytes",
         );
-        if let Some((after, before)) = machine::resident_bytes().zip(resident) {
-            let grown = after.saturating_sub(before) as f64 / accounts;
-            part.figure(
-                format!("{who}: growth of resident memory for each account, caches of the store among it"),
-                grown,
-                "bytes",
-            );
-        }
         if let TrieMode::Paged { .. } = mode {
             drop(trie);
             progress(&format!("comparing everything: {who}"));

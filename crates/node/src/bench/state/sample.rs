@@ -23,7 +23,9 @@ pub(super) struct Sample {
 pub(super) struct Watched<T> {
     pub(super) value: T,
     pub(super) sample: Sample,
-    /// Whether its threads had to wait for a processor.
+    /// How long its threads waited for a processor, all together; those that are gone are left out.
+    pub(super) waited: Duration,
+    /// Whether that is more than can be overlooked.
     pub(super) is_disturbed: bool,
 }
 
@@ -42,7 +44,7 @@ pub(super) fn watch<T>(work: impl FnOnce() -> T) -> Watched<T> {
     let cpu = clock::cpu_time().saturating_sub(cpu);
     let waited = machine::waited().saturating_sub(waited);
     let is_disturbed = waited > WAIT_FORGIVEN.max(wall / 20);
-    Watched { value, sample: Sample { wall, cpu }, is_disturbed }
+    Watched { value, sample: Sample { wall, cpu }, waited, is_disturbed }
 }
 
 /// The runs of one contender that count, and those that were disturbed.
@@ -96,7 +98,7 @@ mod tests {
 
     fn watched(micros: u64, is_disturbed: bool) -> Watched<()> {
         let sample = Sample { wall: Duration::from_micros(micros), cpu: Duration::ZERO };
-        Watched { value: (), sample, is_disturbed }
+        Watched { value: (), sample, waited: Duration::ZERO, is_disturbed }
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(in crate::bench::state) fn measure(
     progress: &dyn Fn(&str),
 ) -> eyre::Result<Part> {
     progress("reading the chain");
-    let input = ChainInput::read(&plan.chain, plan.blocks_max.min(TURN_BLOCKS * TURNS))?;
+    let (input, genesis) = ChainInput::read(&plan.chain, plan.blocks_max.min(TURN_BLOCKS * TURNS))?;
     let mut part = Part::new("cold", format!("{}, caches of {} MiB", input.in_words(plan), CACHE_BYTES >> 20));
     let mut contenders = Vec::new();
     let mut bytes = vec![0; CONTENDERS.len()];
@@ -42,8 +42,9 @@ pub(in crate::bench::state) fn measure(
         options.store.cache_bytes = CACHE_BYTES;
         options.store.engine_cache_bytes = CACHE_BYTES;
         options.store.reader_threads = readers;
-        contenders.push(Contender::new(name, Way::Staged, engine, &input, workshop, options, plan.threads)?);
+        contenders.push(Contender::new(name, Way::Staged, engine, &genesis, workshop, options, plan.threads)?);
     }
+    drop(genesis);
     for (turn, blocks) in input.turns(TURN_BLOCKS).enumerate() {
         for at in 0..CONTENDERS.len() {
             let at = (turn + at) % CONTENDERS.len();

@@ -10,7 +10,7 @@ use crate::bench::machine;
 use crate::clock;
 use eyre::{WrapErr, bail, ensure};
 use motet_chain::validate::decode_block;
-use motet_chain::{Chain, ChainOptions, EngineExecutor, ImportPlan, ImportReport, StageTime};
+use motet_chain::{Chain, ChainOptions, EngineExecutor, GenesisBlock, ImportPlan, ImportReport, StageTime};
 use motet_exec::{Engine, ExecutorConfig};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -47,6 +47,7 @@ pub(super) struct Contender {
     /// Each turn, and of it the time after the last import until the tables had everything.
     turns: Vec<Sample>,
     drained: Duration,
+    waited: Duration,
     peak_bytes: Option<u64>,
 }
 
@@ -56,18 +57,19 @@ impl Contender {
         name: &str,
         way: Way,
         engine: Engine,
-        input: &ChainInput,
+        genesis: &GenesisBlock,
         workshop: &Workshop,
         options: ChainOptions,
         threads: usize,
     ) -> eyre::Result<Self> {
         let folder: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
         let dir = workshop.path(&format!("import-{folder}"));
-        let (chain, _) = Chain::init(&dir, input.genesis.clone(), options)?;
+        let (chain, _) = Chain::init(&dir, genesis.clone(), options)?;
         chain.flush()?;
         let executor = EngineExecutor::new(engine, ExecutorConfig { workers: threads, ..ExecutorConfig::default() });
-        let (report, turns, drained, peak_bytes) = (ImportReport::default(), Vec::new(), Duration::ZERO, None);
-        Ok(Self { name: name.to_owned(), way, dir, chain, executor, report, turns, drained, peak_bytes })
+        let (report, turns, peak_bytes) = (ImportReport::default(), Vec::new(), None);
+        let (drained, waited) = (Duration::ZERO, Duration::ZERO);
+        Ok(Self { name: name.to_owned(), way, dir, chain, executor, report, turns, drained, waited, peak_bytes })
     }
 
     /// Has the system forget what it knows of the chain's files.
@@ -83,6 +85,7 @@ impl Contender {
         let drained = watch(|| self.chain.flush());
         drained.value?;
         self.drained += drained.sample.wall;
+        self.waited += imported.waited + drained.waited;
         let Sample { wall, cpu } = imported.sample;
         self.turns.push(Sample { wall: wall + drained.sample.wall, cpu: cpu + drained.sample.cpu });
         self.peak_bytes = self.peak_bytes.max(machine::peak_bytes());
@@ -178,6 +181,8 @@ impl Contender {
         part.figure(format!("{name}: gas a second"), self.report.gas as f64 / 1e6 / seconds, "Mgas");
         part.figure(format!("{name}: blocks a commit"), blocks as f64 / self.report.commits.max(1) as f64, "");
         part.figure(format!("{name}: time after the last import of each turn"), self.drained.as_secs_f64(), "s");
+        let waited = self.waited.as_secs_f64() / seconds * 100.0;
+        part.figure(format!("{name}: threads that are left waited for a processor"), waited, "% of the time");
         if let Some(peak) = self.peak_bytes {
             part.figure(
                 format!("{name}: peak of resident memory, with all contenders' chains open"),

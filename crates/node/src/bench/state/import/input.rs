@@ -10,10 +10,9 @@ use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
 
-/// A genesis, and blocks in RLP one behind the other.
+/// Blocks in RLP one behind the other.
 #[derive(Debug)]
 pub(super) struct ChainInput {
-    pub(super) genesis: GenesisBlock,
     folder: PathBuf,
     bytes: Vec<u8>,
     /// Where each block lies.
@@ -21,8 +20,8 @@ pub(super) struct ChainInput {
 }
 
 impl ChainInput {
-    /// From a folder that `motet generate --chain` has written.
-    pub(super) fn read(folder: &std::path::Path, blocks_max: usize) -> eyre::Result<Self> {
+    /// From a folder that `motet generate --chain` has written; the genesis apart, since its state need not be kept.
+    pub(super) fn read(folder: &std::path::Path, blocks_max: usize) -> eyre::Result<(Self, GenesisBlock)> {
         let (genesis, chain) = (folder.join("genesis.json"), folder.join("chain.rlp"));
         let text = fs::read(&genesis).wrap_err_with(|| format!("reading {}", genesis.display()))?;
         let parsed: Genesis =
@@ -40,7 +39,7 @@ impl ChainInput {
         }
         ensure!(!blocks.is_empty(), "{}: it holds no block", chain.display());
         bytes.truncate(start);
-        Ok(Self { genesis, folder: folder.to_owned(), bytes, blocks })
+        Ok((Self { folder: folder.to_owned(), bytes, blocks }, genesis))
     }
 
     pub(super) fn in_words(&self, plan: &Plan) -> String {
