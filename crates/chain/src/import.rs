@@ -44,6 +44,7 @@ impl Chain {
     ///
     /// # Errors
     /// As [`Chain::import`]; also when the bytes are no block.
+    #[allow(clippy::result_large_err, reason = "once a block, and seldom")]
     pub fn import_rlp(
         &mut self,
         rlp: &[u8],
@@ -65,6 +66,7 @@ impl Chain {
     ///
     /// # Errors
     /// Either the block is invalid, or this chain cannot judge or keep it: see [`ImportFault`].
+    #[allow(clippy::result_large_err, reason = "once a block, and seldom")]
     pub fn import(
         &mut self,
         block: Block,

@@ -225,7 +225,7 @@ fn overlapped(
         // From left to right: a stage ends when those to its left have.
         let joined = [execute.join(), root.join()];
         let committed = commit.join();
-        for panic in joined.into_iter().filter_map(Result::err) {
+        if let Some(panic) = joined.into_iter().find_map(Result::err) {
             resume_unwind(panic);
         }
         committed.unwrap_or_else(|panic| resume_unwind(panic))?;

@@ -32,6 +32,7 @@ impl Chain {
     /// # Errors
     /// When the block is not known, when the history does not reach back to where it leaves the canonical chain, and when
     /// the store fails.
+    #[allow(clippy::result_large_err, reason = "once a block, and seldom")]
     pub fn set_head(&mut self, hash: B256) -> Result<(), ImportError> {
         let number = self.side.get(&hash).map_or(self.head().number(), |side| side.block.number());
         self.make_head(hash).map_err(|reason| ImportError { number, hash, reason })
