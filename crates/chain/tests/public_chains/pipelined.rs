@@ -107,6 +107,7 @@ fn spoil(block: &Block, how: u32) -> Block {
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "captured unless it fails")]
 fn an_invalid_block_in_the_middle_is_told_alike_and_nothing_of_it_stays() {
     let cases = cases();
     for seed in 0..seeds() {
