@@ -15,7 +15,7 @@ use crate::chain_view::ChainView;
 use crate::side_blocks::SideBlocks;
 use crate::tail::Tail;
 use crate::threads::Threads;
-use motet_state::store::Store;
+use motet_state::store::{Store, Verify};
 use motet_state::trie::{NodeBatch, StateTrie};
 use motet_types::ChainSpec;
 use std::sync::Arc;
@@ -116,6 +116,17 @@ impl Chain {
     pub(crate) fn trim(&mut self) -> Result<(), ChainError> {
         if self.is_paged {
             self.trie_mut()?.trim()?;
+        }
+        Ok(())
+    }
+
+    /// After a change was taken back: opens the trie again where what that left behind is more than the cache may have. It
+    /// could not be let go before the next commit, and who offers invalid blocks may offer many.
+    pub(crate) fn relieve(&mut self) -> Result<(), ChainError> {
+        if self.is_paged && self.trie.node_bytes() > self.node_cache_bytes.saturating_mul(2) {
+            let mut trie = self.store.open_trie(self.threads.crew(), Verify::Sample, &mut |_| ())?;
+            trie.root()?;
+            self.trie = Arc::new(trie);
         }
         Ok(())
     }

@@ -122,29 +122,33 @@ impl Chain {
             (Ok(executed), _) => executed,
             (Err(error), false) => return Err(error),
             (Err(error), true) => {
-                self.take_back(told, &view)?;
+                // The first failure is what matters to the caller; one of going back shows at the next import.
+                let _ = self.take_back(told, &view).and_then(|()| self.relieve());
                 return Err(error);
             }
         };
         let diff = Arc::clone(&executed.diff);
         let computed = self.root_after(told, &view, &diff)?;
         if let Err(error) = validate_state_root(executed.block.header(), computed) {
-            self.undo(&view, &diff)?;
+            let _ = self.undo(&view, &diff).and_then(|()| self.relieve());
             return Err(error.into());
         }
         let (block, mut committed) = executed.finish();
         let nodes = self.take_nodes()?;
         committed.nodes = nodes.clone();
         if let Err(error) = self.store.commit(committed) {
-            if let Some(nodes) = nodes {
-                self.trie_mut()?.return_batch(Arc::unwrap_or_clone(nodes));
+            if let (Some(nodes), Ok(trie)) = (nodes, self.trie_mut()) {
+                trie.return_batch(Arc::unwrap_or_clone(nodes));
             }
-            self.undo(&view, &diff)?;
+            let _ = self.undo(&view, &diff);
             return Err(error.into());
         }
         drop(view);
         self.tail.push(Arc::clone(&block));
-        self.trim()?;
+        if let Err(error) = self.trim() {
+            // The block is in; what follows needs the trie.
+            self.broken = Some(error.to_string());
+        }
         Ok(Accepted { block, is_head: true, was_known: false })
     }
 
@@ -174,7 +178,7 @@ impl Chain {
         self.broken = Some("an import ended in a panic".to_owned());
         let head = Arc::clone(self.head());
         let trie = Arc::get_mut(&mut self.trie).ok_or_else(Chain::trie_in_use)?;
-        let (executed, told) = thread::scope(|scope| {
+        let ran = thread::scope(|scope| {
             let (to, steps) = sync_channel(STEPS_WAITING_MAX);
             let wants_steps = matches!(source, EarlySource::Steps);
             let tell = move || match source {
@@ -190,8 +194,13 @@ impl Chain {
             sender.finish();
             let told = telling.join().unwrap_or_else(|panic| resume_unwind(panic))?;
             Ok::<_, ChainError>((executed, told))
-        })?;
-        self.broken = None;
+        });
+        self.broken = match &ran {
+            // Without a thread nothing was begun.
+            Ok(_) | Err(ChainError::Thread(_)) => None,
+            Err(error) => Some(error.to_string()),
+        };
+        let (executed, told) = ran?;
         Ok((executed.map_err(ImportFault::from), Some(told)))
     }
 

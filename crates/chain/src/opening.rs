@@ -13,10 +13,10 @@ use crate::tail::Tail;
 use crate::threads::Threads;
 use crate::validate::OMMER_ANCESTORS;
 use alloy_primitives::U256;
+use motet_state::store::disk::{Disk, RealDisk};
 use motet_state::store::{Identity, Options, Progress, Store, TrieMode};
 use motet_state::trie::StateTrie;
 use motet_types::{AccountDiff, Block, BlockOutcome, Fork, MemoryState, StateDiff};
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ impl Chain {
     /// When the directory holds another chain, when the allocation does not have the header's state root, and as
     /// [`Chain::open`].
     pub fn init(dir: &Path, genesis: GenesisBlock, options: ChainOptions) -> Result<(Self, ChainOpened), ChainError> {
-        fs::create_dir_all(dir).map_err(|source| ChainError::File {
+        RealDisk.create_dir(dir).map_err(|source| ChainError::File {
             path: dir.to_owned(),
             action: "create",
             source,

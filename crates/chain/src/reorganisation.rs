@@ -22,7 +22,7 @@ use crate::validate::{BlockError, OMMER_ANCESTORS, ParentHeader, validate_state_
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::B256;
 use motet_state::store::StoreError;
-use motet_state::trie::StateTrie;
+use motet_state::trie::{HashedDiff, StateTrie};
 use motet_types::Block;
 use std::sync::Arc;
 
@@ -33,7 +33,10 @@ impl Chain {
     /// When the block is not known, when the history does not reach back to where it leaves the canonical chain, and when
     /// the store fails.
     pub fn set_head(&mut self, hash: B256) -> Result<(), Box<ImportError>> {
-        let number = self.side.get(&hash).map_or(self.head().number(), |side| side.block.number());
+        let number = match self.block(&hash) {
+            Ok(Some(block)) => block.number(),
+            _ => self.head().number(),
+        };
         self.make_head(hash).map_err(|reason| Box::new(ImportError { number, hash, reason }))
     }
 
@@ -70,8 +73,10 @@ impl Chain {
             return Err(ImportFault::SideFull);
         }
         let is_head = is_better_head(&block, self.head());
-        if is_head {
-            self.make_head(hash)?;
+        if is_head && let Err(error) = self.make_head(hash) {
+            // Offered again, it is to be tried again.
+            self.side.remove(&hash);
+            return Err(error);
         }
         Ok(Accepted { block, is_head, was_known: false })
     }
@@ -132,8 +137,16 @@ impl Chain {
         let head = known(hash)?;
         let mut below = Vec::new();
         let mut last = Arc::clone(&head);
-        while below.len() + 1 < OMMER_ANCESTORS && last.hash() != self.genesis.hash() {
-            last = known(last.block().header.parent_hash)?;
+        while below.len() + 1 < OMMER_ANCESTORS {
+            last = match last.number().checked_sub(1) {
+                None => break,
+                // A snapshot leaves a few blocks below the first one, which have no other name than their height.
+                Some(height) if last.number() <= self.genesis.number() => match self.canonical_block(height) {
+                    Ok(Some(block)) => block,
+                    _ => break,
+                },
+                Some(_) => known(last.block().header.parent_hash)?,
+            };
             below.push(Arc::clone(&last));
         }
         Ok(Tail::new(head, below))
@@ -148,8 +161,12 @@ impl Chain {
         let branch: Vec<SideBlock> = branch.into_iter().cloned().collect();
         let fork = self.store.height_of(base)?.ok_or(ImportFault::UnknownHead)?;
         let head = self.head().number();
-        // All that is needed of the past is read before anything changes.
+        // All that is needed of the past is read before anything changes. What blocks overwrote is kept for fewer of them than
+        // states are, so it comes first.
         let leaving: Vec<u64> = (fork.saturating_add(1)..=head).rev().collect();
+        let reverses = leaving.iter().map(|height| self.store.reverse(*height));
+        let reverses: Vec<HashedDiff> =
+            reverses.collect::<Result<_, _>>().map_err(|error| too_old(error.into(), fork))?;
         let recalled = leaving.iter().map(|height| recall(&self.store, &self.spec, *height));
         let recalled: Vec<SideBlock> = recalled.collect::<Result<_, _>>().map_err(|error| too_old(error, fork))?;
         let tail = self.tail_at(hash)?;
@@ -159,7 +176,7 @@ impl Chain {
         };
 
         // From here on trie and store move together; a failure half way is for the next opening to sort out.
-        let moved = self.move_head(fork, fork_root, &leaving, &branch);
+        let moved = self.move_head(fork, fork_root, &reverses, &branch);
         if let Err(error) = moved {
             self.broken = Some(format!("a change of the head failed: {error}"));
             return Err(error.into());
@@ -168,9 +185,11 @@ impl Chain {
         for side in &branch {
             self.side.remove(&side.committed.hash);
         }
-        // Those that do not fit are forgotten; they can be imported again.
+        // Those that do not fit are forgotten, with all that stands on them; they can be imported again.
         for side in recalled.into_iter().rev() {
-            self.side.insert(side);
+            if !self.side.insert(side) {
+                break;
+            }
         }
         Ok(())
     }
@@ -179,15 +198,15 @@ impl Chain {
         &mut self,
         fork: u64,
         fork_root: B256,
-        leaving: &[u64],
+        reverses: &[HashedDiff],
         branch: &[SideBlock],
     ) -> Result<(), ChainError> {
-        for height in leaving {
-            let reverse = self.store.reverse(*height)?;
-            self.trie_mut()?.apply_hashed(&reverse)?;
+        for reverse in reverses {
+            self.trie_mut()?.apply_hashed(reverse)?;
         }
         self.expect_root(fork, fork_root)?;
-        let nodes = self.take_nodes()?;
+        // Where nothing is taken back, what an undone block may have left goes along with the first block of the branch.
+        let nodes = if reverses.is_empty() { None } else { self.take_nodes()? };
         let mut blocks = Vec::with_capacity(branch.len());
         for side in branch {
             self.trie_mut()?.apply(&side.committed.diff)?;

@@ -2,7 +2,7 @@
 
 use super::fixtures;
 use alloy_primitives::{Address, B256, U256};
-use motet_chain::{Chain, ChainOptions, EarlyRoot, EngineExecutor, GenesisBlock};
+use motet_chain::{Chain, ChainOptions, EarlyRoot, EngineExecutor, GenesisBlock, ImportFault};
 use motet_exec::{Engine, ExecutorConfig};
 use motet_state::store::TrieMode;
 use motet_types::Block;
@@ -182,4 +182,31 @@ fn an_invalid_block_leaves_no_trace() {
             chain.import(block.clone(), None, &mut executor).unwrap();
         }
     }
+}
+
+/// A head that is too far back is refused before anything moves.
+fn assert_too_far_is_refused(archive: bool, back: u64) {
+    let Some(genesis) = fixtures::genesis("chains/geth-ethtest/genesis.json") else { return };
+    let Some(blocks) = fixtures::blocks("chains/geth-ethtest/chain.rlp.gz") else { return };
+    let dir = Dir::new(&format!("far-{archive}"));
+    let options = ChainOptions { archive, ..options(false) };
+    let (mut chain, _) = Chain::init(&dir.0, GenesisBlock::from_genesis(&genesis).unwrap(), options).unwrap();
+    let mut executor = executor(Engine::Sequential);
+    for block in blocks {
+        chain.import(block, None, &mut executor).unwrap();
+    }
+    let head = chain.head().clone();
+    let hash_at = |chain: &Chain, number| chain.canonical_hash(number).unwrap().unwrap();
+    let error = chain.set_head(hash_at(&chain, head.number() - back)).unwrap_err();
+    assert_eq!((error.number, chain.head().hash()), (head.number() - back, head.hash()));
+    assert!(matches!(error.reason, ImportFault::TooOld { .. }), "{error}");
+    chain.set_head(hash_at(&chain, head.number() - 1)).unwrap();
+    chain.set_head(head.hash()).unwrap();
+    assert_eq!(chain.head().hash(), head.hash());
+}
+
+#[test]
+fn a_head_beyond_the_history_is_refused_and_nothing_moves() {
+    assert_too_far_is_refused(true, 300);
+    assert_too_far_is_refused(false, 140);
 }

@@ -46,6 +46,11 @@ impl Store {
         if to == from.height && from.seq > 0 {
             // Who waits for room moves blocks into the tables.
             drop(turn);
+            if let (Some(first), Some(left)) = (blocks.first_mut(), nodes) {
+                let mut all = left.clone();
+                first.nodes.take().into_iter().for_each(|later| all.append(Arc::unwrap_or_clone(later)));
+                first.nodes = Some(Arc::new(all));
+            }
             return self.append_blocks(&mut writer, blocks);
         }
         if from.seq == 0 || to > from.height {
@@ -68,15 +73,17 @@ impl Store {
         let mut ancestors = BlockHashes::clone(&self.core.layers.now().ancestors);
         ancestors.retain(|height, _| *height <= to);
         add_ancestors(&mut ancestors, of_blocks);
+        // A view that reads from here on what the tables have finds out that it may not.
+        self.core.layers.change(|list| list.is_going_back = true);
         self.core.cache.move_epoch();
         if let Err(error) = self.core.tables.0.write(writes).and_then(|()| self.core.tables.0.flush()) {
             // The rollback is in the log and will be done; only not by this process.
             writer.broken = Some(error.to_string());
-            self.core.layers.change(|list| list.base.seq = base.seq);
             return Err(StoreError::MustReopen { reason: error.to_string() });
         }
         self.core.layers.change(|list| {
-            *list = LayerList { base, layers, applied: base.seq, head, ancestors: Arc::new(ancestors) };
+            let ancestors = Arc::new(ancestors);
+            *list = LayerList { base, layers, applied: base.seq, head, is_going_back: false, ancestors };
         });
         self.core.cache.move_epoch();
         self.core.cache.clear();

@@ -10,7 +10,7 @@ use std::path::Path;
 ///
 /// A file's bytes survive a crash once [`DiskFile::sync`] returned, its name once [`Disk::sync_dir`] did.
 pub trait Disk: Send + Sync + Debug {
-    /// Makes a directory and those above it, if absent.
+    /// Makes a directory and those above it, if absent. The names of those that it made are on disk when it returns.
     ///
     /// # Errors
     /// When the file system refuses, here and below.
@@ -99,7 +99,19 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        fs::create_dir_all(dir)
+        let missing: Vec<&Path> = dir.ancestors().take_while(|level| !is_there(level)).collect();
+        for level in missing.into_iter().rev() {
+            match fs::create_dir(level) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+            match level.parent().filter(|above| !above.as_os_str().is_empty()) {
+                Some(above) => self.sync_dir(above)?,
+                None => self.sync_dir(Path::new("."))?,
+            }
+        }
+        // What is there and no directory is told by who makes a file in it.
+        Ok(())
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
@@ -130,6 +142,11 @@ impl Disk for RealDisk {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
     }
+}
+
+/// Whether a path has something, as far as one can tell. The empty path is the current directory.
+fn is_there(path: &Path) -> bool {
+    path.as_os_str().is_empty() || path.try_exists().unwrap_or(true)
 }
 
 impl DiskFile for File {

@@ -45,6 +45,7 @@ impl EngineKind {
             let made = self.open_dir(&unfinished, cache_bytes)?;
             made.flush()?;
             drop(made);
+            RealDisk.sync_dir(&unfinished).map_err(StoreError::disk("sync", &unfinished))?;
             std::fs::rename(&unfinished, &tables).map_err(StoreError::disk("rename", &unfinished))?;
             RealDisk.sync_dir(store_dir).map_err(StoreError::disk("sync", store_dir))?;
         }

@@ -116,6 +116,8 @@ pub(crate) struct LayerList {
     pub(crate) applied: u64,
     /// Where the chain stands.
     pub(crate) head: Head,
+    /// The tables are on their way to an earlier block: no view can be read until they are there, which is never if they failed.
+    pub(crate) is_going_back: bool,
     /// Hashes of the head and of those before it.
     pub(crate) ancestors: Arc<BlockHashes>,
 }
@@ -181,7 +183,9 @@ impl Layers {
         let pins = self.pins();
         let oldest = pins.keys().next().copied().unwrap_or(u64::MAX);
         self.change(|list| {
-            let mut bytes: usize = list.layers.iter().map(|layer| layer.bytes).sum();
+            // Those that wait cannot go, so they do not count.
+            let taken = list.layers.iter().filter(|layer| layer.head.seq <= list.applied);
+            let mut bytes: usize = taken.map(|layer| layer.bytes).sum();
             let mut dropped = 0;
             for layer in &list.layers {
                 let is_needed = oldest < layer.head.seq && bytes <= bytes_max;

@@ -85,6 +85,8 @@ impl Moment {
         let mut key = self.key(location);
         let before = self.list()?;
         if let Some(value) = self.in_past(&mut key)? {
+            // The tables of an archive may have gone back meanwhile.
+            self.list()?;
             return Ok(Some(value));
         }
         if let Some(value) = self.in_layers(&key, &before) {
@@ -165,7 +167,7 @@ impl Moment {
     /// When those behind the view are gone.
     fn list(&self) -> Result<Arc<LayerList>, StoreError> {
         let list = self.core.layers.now();
-        if list.base.seq > self.pin.head.seq { Err(self.expired()) } else { Ok(list) }
+        if list.is_going_back || list.base.seq > self.pin.head.seq { Err(self.expired()) } else { Ok(list) }
     }
 
     fn expired(&self) -> StoreError {
@@ -212,6 +214,7 @@ impl Moment {
         }
         if let Some(past) = &self.past {
             past.storage(&self.core.tables, &account, &mut slots)?;
+            self.list()?;
         }
         slots.retain(|_, value| !value.is_zero());
         Ok(slots)

@@ -54,12 +54,7 @@ impl Store {
     /// When another process has it, when it is of another format or for something else, when it is damaged, and when disk or
     /// tables fail.
     pub fn open(dir: &Path, options: Options) -> Result<(Self, Opened), StoreError> {
-        let was_there = dir.try_exists().map_err(StoreError::disk("look for", dir))?;
-        std::fs::create_dir_all(dir).map_err(StoreError::disk("create", dir))?;
-        if let Some(above) = dir.canonicalize().ok().as_deref().and_then(Path::parent).filter(|_| !was_there) {
-            // The name of a new directory too must survive a loss of power.
-            RealDisk.sync_dir(above).map_err(StoreError::disk("sync", above))?;
-        }
+        RealDisk.create_dir(dir).map_err(StoreError::disk("create", dir))?;
         let lock = Lock::take(dir)?;
         let (kind, cache_bytes) = (options.engine, options.engine_cache_bytes);
         Self::open_parts(dir, options, Arc::new(RealDisk), kind.name(), || kind.open(dir, cache_bytes), Some(lock))
@@ -105,7 +100,8 @@ impl Store {
         let (log, opened) = replay.run(disk, &log_dir, options.segment_bytes)?;
         let head = opened.head.unwrap_or_default();
         let ancestors = Arc::new(ancestors_of(&tables, &head)?);
-        let list = LayerList { base: head, layers: Vec::new(), applied: head.seq, head, ancestors };
+        let list =
+            LayerList { base: head, layers: Vec::new(), applied: head.seq, head, is_going_back: false, ancestors };
         let bounds = Bounds {
             waiting_bytes: options.waiting_bytes,
             waiting_blocks: options.waiting_blocks,
@@ -286,7 +282,7 @@ fn ancestors_of(tables: &Tables, head: &Head) -> Result<BlockHashes, StoreError>
     if head.seq == 0 {
         return Ok(hashes);
     }
-    let from = (head.height + 1).saturating_sub(ANCESTORS);
+    let from = head.height.saturating_sub(ANCESTORS - 1);
     for height in from..=head.height {
         if let Some((block, _)) = tables.header(height)? {
             hashes.insert(height, block.hash);
