@@ -21,8 +21,8 @@ use crate::tail::Tail;
 use crate::validate::{BlockError, OMMER_ANCESTORS, ParentHeader, validate_state_root};
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::B256;
-use motet_state::store::StoreError;
-use motet_state::trie::StateTrie;
+use motet_state::store::{Store, StoreError};
+use motet_state::trie::{HashedDiff, StateTrie};
 use motet_types::Block;
 use std::sync::Arc;
 
@@ -114,9 +114,7 @@ impl Chain {
     /// The trie after a canonical block: one of its own over the head's.
     pub(crate) fn trie_at(&self, height: u64) -> Result<StateTrie, ChainError> {
         let mut trie = self.trie.overlay(self.threads.crew())?;
-        for above in (height.saturating_add(1)..=self.head().number()).rev() {
-            trie.apply_hashed(&self.store.reverse(above)?)?;
-        }
+        go_back(&self.store, height, self.head().number(), |change| Ok(trie.apply_hashed(&change)?))?;
         let found = trie.root()?;
         let header = self.canonical_block(height)?.map(|block| block.block().header.state_root);
         match header {
@@ -206,6 +204,32 @@ impl Chain {
             found => Err(ChainError::StateRoot { height, expected, found }),
         }
     }
+}
+
+/// Gives the changes of the state that lead from the head back to a height, one after the other.
+///
+/// What a block overwrote is kept as a whole for the latest blocks only. An archive has older values by key: they make one
+/// change, for which all of them are looked at.
+pub(crate) fn go_back(
+    store: &Store,
+    height: u64,
+    head: u64,
+    mut apply: impl FnMut(HashedDiff) -> Result<(), ChainError>,
+) -> Result<(), ChainError> {
+    let lowest = height.saturating_add(1);
+    let is_out_of_reach = lowest <= head && matches!(store.reverse(lowest), Err(StoreError::NoHistory { .. }));
+    if is_out_of_reach && let Some(change) = store.archived_reverse(height)? {
+        return apply(change);
+    }
+    for above in (lowest..=head).rev() {
+        let change = store.reverse(above).map_err(|error| match error {
+            // The block that was asked for is to be named, not one on the way.
+            StoreError::NoHistory { oldest, head, .. } => StoreError::NoHistory { height, oldest, head },
+            error => error,
+        })?;
+        apply(change)?;
+    }
+    Ok(())
 }
 
 /// Whose fault it is that a state of the past cannot be had: that it is too long ago is one of its own.

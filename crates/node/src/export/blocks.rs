@@ -1,6 +1,6 @@
 //! Blocks of the canonical chain as RLP, one after the other.
 
-use crate::out::{self, OutFile};
+use crate::out::OutFile;
 use alloy_rlp::Encodable;
 use eyre::{WrapErr, ensure, eyre};
 use indicatif::ProgressBar;
@@ -26,7 +26,7 @@ pub(super) fn export(chain: &Chain, first: Option<u64>, last: Option<u64>, path:
         file.write_all(&rlp).wrap_err_with(|| path.display().to_string())?;
         bar.inc(1);
     }
-    let bytes = file.finish()?;
+    let written = file.finish()?;
     bar.finish_and_clear();
-    out::print(format_args!("{}: blocks {first} to {last}, {bytes} bytes", path.display()))
+    written.tell(format_args!("{}: blocks {first} to {last}, {} bytes", path.display(), written.bytes))
 }

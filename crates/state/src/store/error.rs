@@ -65,7 +65,8 @@ pub enum StoreError {
         wanted: String,
     },
     /// A block that does not follow the head.
-    #[error("block {height} ({hash}) does not follow the head {head:?}")]
+    #[error("block {height} ({hash}) does not follow the head{}",
+        head.as_ref().map_or(": there is none".to_owned(), |(height, hash)| format!(", block {height} ({hash})")))]
     NotNext {
         /// The block's height.
         height: u64,
@@ -96,7 +97,11 @@ pub enum StoreError {
         max: usize,
     },
     /// A height whose state the history does not hold.
-    #[error("no state of block {height}: the store has those of {oldest:?} to {head:?}")]
+    #[error("no state of block {height}: {}", match (oldest, head) {
+        (Some(oldest), Some(head)) => format!("the store has those of the blocks {oldest} to {head}"),
+        (_, Some(head)) => format!("the store has that of block {head} alone"),
+        (_, None) => "the store is empty".to_owned(),
+    })]
     NoHistory {
         /// The height asked for.
         height: u64,
