@@ -48,6 +48,15 @@ impl Chain {
         Ok(made)
     }
 
+    /// Whether the chain in a directory keeps the state of every block.
+    ///
+    /// # Errors
+    /// When there is none, and when what says so is damaged.
+    pub fn is_archive(dir: &Path) -> Result<bool, ChainError> {
+        let file = ChainFile::read(dir)?.ok_or_else(|| ChainError::NoChain { path: dir.to_owned() })?;
+        Ok(file.identity.archive)
+    }
+
     /// Opens the chain that was made in a directory, and says what was found.
     ///
     /// # Errors

@@ -236,6 +236,8 @@ pub(crate) fn go_back(
 fn too_old(error: ChainError, height: u64) -> ImportFault {
     match error {
         ChainError::Store(StoreError::NoHistory { oldest, .. }) => ImportFault::TooOld { height, oldest },
+        // Blocks that a snapshot left below the first one are known by their headers alone.
+        ChainError::NoBlock { first, .. } => ImportFault::TooOld { height, oldest: Some(first) },
         other => other.into(),
     }
 }

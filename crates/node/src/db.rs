@@ -59,7 +59,8 @@ enum DbCommand {
         #[command(subcommand)]
         what: What,
     },
-    /// Forget what the store can do without: states of older blocks, and the part of the log that the tables have.
+    /// Forget what the store can do without: states of older blocks, and the part of the log that the tables have. An
+    /// archive is refused.
     Prune {
         #[command(flatten)]
         data: DataArgs,

@@ -11,6 +11,10 @@ use std::path::Path;
 /// Writes the blocks from `first` to `last`.
 pub(super) fn export(chain: &Chain, first: Option<u64>, last: Option<u64>, path: &Path) -> eyre::Result<()> {
     let (lowest, head) = (chain.genesis().number(), chain.head().number());
+    ensure!(
+        lowest < head || first.is_some(),
+        "the chain has nothing but its first block, {lowest}, which is exported only if asked for with --first {lowest}"
+    );
     let first = first.unwrap_or(lowest.saturating_add(1));
     let last = last.unwrap_or(head);
     ensure!(first >= lowest && last <= head, "the chain has the blocks {lowest} to {head}, not {first} to {last}");
