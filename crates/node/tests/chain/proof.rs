@@ -52,7 +52,7 @@ fn proofs_at_the_head_and_before_it_hold_and_changed_ones_do_not() {
     assert!(said.contains("no state of block 5: the store has those of the blocks 472 to 600"), "{said}");
     for args in [
         &["proof", "--data", data, "--block", "601", address][..],
-        &["db", "get", "--data", data, "account", address, "--block", "601"],
+        &["db", "get", "account", address, "--block", "601", "--data", data],
     ] {
         let said = fail(args, 2);
         assert!(said.contains("there is no block 601: the chain has the blocks 0 to 600"), "{said}");

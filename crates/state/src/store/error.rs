@@ -133,6 +133,11 @@ pub enum StoreError {
     },
 }
 
+/// A record by its number.
+fn record(seq: Option<u64>) -> String {
+    seq.map_or("no record".to_owned(), |seq| format!("record {seq}"))
+}
+
 impl StoreError {
     /// For `map_err` around a disk operation.
     pub(crate) fn disk<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
@@ -237,7 +242,7 @@ pub enum Corruption {
         expected: B256,
     },
     /// Tables that come from different moments.
-    #[error("table {table} is at record {found:?}, the head at {wanted}")]
+    #[error("table {table} is at {}, the head at record {wanted}", record(*found))]
     TablesDiffer {
         /// The table that differs.
         table: &'static str,
@@ -255,7 +260,7 @@ pub enum Corruption {
         first: u64,
     },
     /// The log is shorter than the tables, which only take what the log has.
-    #[error("the tables end at record {applied}, the log at {last:?}")]
+    #[error("the tables end at record {applied}, the log at {}", record(*last))]
     LogLost {
         /// The last record in the tables.
         applied: u64,
