@@ -73,7 +73,17 @@ impl Chain {
     /// # Errors
     /// When the history does not hold it, or the store fails.
     pub fn state_at(&self, number: u64) -> Result<ChainView, ChainError> {
+        self.check_has(number)?;
         Ok(self.with_first_parent(ChainView::new(self.store.state_at(number)?)))
+    }
+
+    /// Refuses heights at which the chain has no block.
+    pub(crate) fn check_has(&self, number: u64) -> Result<(), ChainError> {
+        let (first, head) = (self.genesis().number(), self.head().number());
+        match (first..=head).contains(&number) {
+            true => Ok(()),
+            false => Err(ChainError::NoBlock { number, first, head }),
+        }
     }
 
     /// A chain that starts above zero knows the hash of its first block's parent, too.

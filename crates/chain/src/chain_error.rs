@@ -34,13 +34,13 @@ pub enum ChainError {
         source: io::Error,
     },
     /// No chain was ever made in the directory.
-    #[error("{}: no chain here (there is no chain.json); it is made by an initialisation with a genesis", path.display())]
+    #[error("{}: no chain here (there is no chain.json); `motet init` makes one", path.display())]
     NoChain {
         /// The directory.
         path: PathBuf,
     },
     /// Making the chain was interrupted.
-    #[error("{}: the chain has no first block, its initialisation was interrupted; do it again", path.display())]
+    #[error("{}: the chain has no first block, its initialisation was interrupted; do `motet init` again", path.display())]
     NoGenesis {
         /// The directory.
         path: PathBuf,
@@ -82,6 +82,16 @@ pub enum ChainError {
         expected: B256,
         /// Of the allocation.
         found: B256,
+    },
+    /// A height at which the chain has no block.
+    #[error("there is no block {number}: the chain has the blocks {first} to {head}")]
+    NoBlock {
+        /// The height asked for.
+        number: u64,
+        /// Height of the first block.
+        first: u64,
+        /// Height of the head.
+        head: u64,
     },
     /// The stored state is not the head's.
     #[error("the store is corrupted: the state root of block {height} is {expected}, the stored state has {found}")]

@@ -20,6 +20,10 @@ const NAME: &str = "chain.json";
 const SCHEMA: &str = "motet-chain/1";
 /// Bytes of nodes that stay in memory where nobody says otherwise.
 const NODE_CACHE_BYTES: usize = 256 << 20;
+/// How a chain is kept, as errors name it, with the flag of `motet init` that says so.
+pub(crate) const ARCHIVE: &str = "history (--archive)";
+pub(crate) const TRIE: &str = "place of trie nodes (--trie)";
+pub(crate) const ENGINE: &str = "engine (--engine-store)";
 
 /// The chain that a directory is for.
 #[derive(Clone, Debug)]
@@ -134,7 +138,7 @@ impl ChainFile {
         File::open(&dir).and_then(|dir| dir.sync_all()).map_err(failed("sync", &dir))
     }
 
-    /// Refuses a directory that is for another chain than `wanted`.
+    /// Refuses a directory that is for another chain than `wanted`, or keeps it otherwise.
     pub(crate) fn check_same(&self, wanted: &Self, dir: &Path) -> Result<(), ChainError> {
         let other = |what, found: String, wanted: String| {
             Err(ChainError::OtherChain { path: dir.to_owned(), what, found, wanted })
@@ -151,6 +155,17 @@ impl ChainFile {
         {
             let text = |said: &Said| serde_json::to_string(&(&said.forks, &said.blobs, said.deposit_contract));
             return other("set of rules", text(&found).unwrap_or_default(), text(&wanted).unwrap_or_default());
+        }
+        if found.archive != wanted.archive {
+            let word = |archive| if archive { "all of the past" } else { "the latest past" }.to_owned();
+            return other(ARCHIVE, word(found.archive), word(wanted.archive));
+        }
+        if found.paged_trie != wanted.paged_trie {
+            let word = |paged| if paged { "paged" } else { "resident" }.to_owned();
+            return other(TRIE, word(found.paged_trie), word(wanted.paged_trie));
+        }
+        if found.engine != wanted.engine {
+            return other(ENGINE, found.engine, wanted.engine);
         }
         Ok(())
     }
@@ -328,5 +343,13 @@ mod tests {
         let mut other = here.clone();
         other.identity.genesis = B256::ZERO;
         assert!(refused(other).contains("another genesis"));
+        let kept = |change: fn(&mut ChainFile)| {
+            let mut other = here.clone();
+            change(&mut other);
+            refused(other)
+        };
+        assert!(kept(|other| other.identity.archive = false).contains("(--archive): all of the past, not the latest"));
+        assert!(kept(|other| other.is_paged = false).contains("(--trie): paged, not resident"));
+        assert!(kept(|other| other.engine = EngineKind::Fjall).contains("(--engine-store): redb, not fjall"));
     }
 }

@@ -3,7 +3,7 @@
 use crate::chain::Chain;
 use crate::chain_block::ChainBlock;
 use crate::chain_error::ChainError;
-use crate::chain_file::ChainFile;
+use crate::chain_file::{ARCHIVE, ChainFile, ENGINE, TRIE};
 use crate::chain_options::{ChainOpened, ChainOptions};
 use crate::encoding::{Results, committed};
 use crate::genesis::GenesisBlock;
@@ -14,7 +14,7 @@ use crate::threads::Threads;
 use crate::validate::OMMER_ANCESTORS;
 use alloy_primitives::U256;
 use motet_state::store::disk::{Disk, RealDisk};
-use motet_state::store::{Identity, Options, Progress, Store, TrieMode};
+use motet_state::store::{Identity, Options, Progress, Store, StoreError, TrieMode};
 use motet_state::trie::StateTrie;
 use motet_types::{AccountDiff, Block, BlockOutcome, Fork, MemoryState, StateDiff};
 use std::path::Path;
@@ -24,7 +24,7 @@ impl Chain {
     /// Makes a chain of nothing but its first block in a directory. Where the same chain is already, it is opened.
     ///
     /// # Errors
-    /// When the directory holds another chain, when the allocation does not have the header's state root, and as
+    /// When the directory holds another chain or the same one kept otherwise, when the allocation does not have the header's state root, and as
     /// [`Chain::open`].
     pub fn init(dir: &Path, genesis: GenesisBlock, options: ChainOptions) -> Result<(Self, ChainOpened), ChainError> {
         RealDisk.create_dir(dir).map_err(|source| ChainError::File {
@@ -35,17 +35,26 @@ impl Chain {
         let identity = Identity { chain_id: genesis.spec.chain_id, genesis: genesis.hash, archive: options.archive };
         let is_paged = matches!(options.store.trie, TrieMode::Paged { .. });
         let wanted = ChainFile { spec: genesis.spec.clone(), identity, engine: options.store.engine, is_paged };
-        let file = match ChainFile::read(dir)? {
-            Some(found) => {
-                found.check_same(&wanted, dir)?;
-                found
-            }
-            None => {
-                wanted.write(dir)?;
-                wanted
-            }
-        };
-        Self::open_parts(dir, file, options, Some(genesis), &mut |_| ())
+        let found = ChainFile::read(dir)?;
+        if let Some(found) = &found {
+            found.check_same(&wanted, dir)?;
+        }
+        let made =
+            Self::open_parts(dir, wanted.clone(), options, Some(genesis), &mut |_| ()).map_err(kept_otherwise)?;
+        if found.is_none() {
+            // Only now: the store may be there already, and be another chain's or kept otherwise.
+            wanted.write(dir)?;
+        }
+        Ok(made)
+    }
+
+    /// Whether the chain in a directory keeps the state of every block.
+    ///
+    /// # Errors
+    /// When there is none, and when what says so is damaged.
+    pub fn is_archive(dir: &Path) -> Result<bool, ChainError> {
+        let file = ChainFile::read(dir)?.ok_or_else(|| ChainError::NoChain { path: dir.to_owned() })?;
+        Ok(file.identity.archive)
     }
 
     /// Opens the chain that was made in a directory, and says what was found.
@@ -133,6 +142,22 @@ impl Chain {
             },
             opened,
         ))
+    }
+}
+
+/// Names the choice that a store contradicts as the command line does.
+fn kept_otherwise(error: ChainError) -> ChainError {
+    match error {
+        ChainError::Store(StoreError::Other { path, what, found, wanted }) => {
+            let what = match what {
+                "history of" => ARCHIVE,
+                "trie nodes" => TRIE,
+                "engine" => ENGINE,
+                what => what,
+            };
+            ChainError::OtherChain { path, what, found, wanted }
+        }
+        error => error,
     }
 }
 

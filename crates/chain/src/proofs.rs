@@ -9,8 +9,9 @@ impl Chain {
     /// An account and some of its slots after the canonical block at a height, with proofs against its state root.
     ///
     /// # Errors
-    /// When the history does not reach so far, and when the store fails.
+    /// When there is no such block, when the history does not reach so far, and when the store fails.
     pub fn prove(&self, number: u64, address: Address, slots: &[U256]) -> Result<AccountProof, ChainError> {
+        self.check_has(number)?;
         Ok(self.trie_at(number)?.prove(address, slots)?)
     }
 }

@@ -21,7 +21,7 @@ use crate::tail::Tail;
 use crate::validate::{BlockError, OMMER_ANCESTORS, ParentHeader, validate_state_root};
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::B256;
-use motet_state::store::StoreError;
+use motet_state::store::{Store, StoreError};
 use motet_state::trie::{HashedDiff, StateTrie};
 use motet_types::Block;
 use std::sync::Arc;
@@ -103,6 +103,10 @@ impl Chain {
 
     /// The trie after a branch that leaves the canonical chain at a height.
     fn trie_beside(&self, fork: u64, branch: &[&SideBlock]) -> Result<StateTrie, ChainError> {
+        if fork < self.head().number() {
+            // Where an archive would have to look at all older values, a branch is refused: anybody can offer one.
+            self.store.reverse(fork.saturating_add(1))?;
+        }
         let mut trie = self.trie_at(fork)?;
         for side in branch {
             trie.apply(&side.committed.diff)?;
@@ -119,9 +123,7 @@ impl Chain {
     /// The trie after a canonical block: one of its own over the head's.
     pub(crate) fn trie_at(&self, height: u64) -> Result<StateTrie, ChainError> {
         let mut trie = self.trie.overlay(self.threads.crew())?;
-        for above in (height.saturating_add(1)..=self.head().number()).rev() {
-            trie.apply_hashed(&self.store.reverse(above)?)?;
-        }
+        go_back(&self.store, height, self.head().number(), |change| Ok(trie.apply_hashed(&change)?))?;
         let found = trie.root()?;
         let header = self.canonical_block(height)?.map(|block| block.block().header.state_root);
         match header {
@@ -227,10 +229,38 @@ impl Chain {
     }
 }
 
+/// Gives the changes of the state that lead from the head back to a height, one after the other.
+///
+/// What a block overwrote is kept as a whole for the latest blocks only. An archive has older values by key: they make one
+/// change, for which all of them are looked at.
+pub(crate) fn go_back(
+    store: &Store,
+    height: u64,
+    head: u64,
+    mut apply: impl FnMut(HashedDiff) -> Result<(), ChainError>,
+) -> Result<(), ChainError> {
+    let lowest = height.saturating_add(1);
+    let is_out_of_reach = lowest <= head && matches!(store.reverse(lowest), Err(StoreError::NoHistory { .. }));
+    if is_out_of_reach && let Some(change) = store.archived_reverse(height)? {
+        return apply(change);
+    }
+    for above in (lowest..=head).rev() {
+        let change = store.reverse(above).map_err(|error| match error {
+            // The block that was asked for is to be named, not one on the way.
+            StoreError::NoHistory { oldest, head, .. } => StoreError::NoHistory { height, oldest, head },
+            error => error,
+        })?;
+        apply(change)?;
+    }
+    Ok(())
+}
+
 /// Whose fault it is that a state of the past cannot be had: that it is too long ago is one of its own.
 fn too_old(error: ChainError, height: u64) -> ImportFault {
     match error {
         ChainError::Store(StoreError::NoHistory { oldest, .. }) => ImportFault::TooOld { height, oldest },
+        // Blocks that a snapshot left below the first one are known by their headers alone.
+        ChainError::NoBlock { first, .. } => ImportFault::TooOld { height, oldest: Some(first) },
         other => other.into(),
     }
 }

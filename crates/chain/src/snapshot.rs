@@ -13,6 +13,7 @@ mod chunk;
 mod error;
 mod old_state;
 mod restore;
+mod workplace;
 mod write;
 
 pub use error::{SnapshotError, SnapshotFault};

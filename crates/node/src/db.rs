@@ -8,7 +8,9 @@ mod verify;
 use crate::data_dir::DataArgs;
 use crate::verdict::Verdict;
 use clap::{Args, Subcommand};
+use eyre::eyre;
 use get::What;
+use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -16,7 +18,7 @@ Examples:
   motet db verify --data chain                      every row, every block, the state root from scratch
   motet db get --data chain account 0x7dcd17433742f4c0ca53122ab541d0ba67fc27df
   motet db get --data chain slot 0x7dcd.. 0x1 --block 100
-  motet db get --data chain block 600
+  motet db get block 600 --data chain               or 0x258, a hash, or latest
   motet db get --data chain receipt 0x3f..          of a transaction, by its hash
   motet db prune --data chain --history 16          forget states of older blocks
 
@@ -28,15 +30,17 @@ Exit codes: 0 done; 1 `verify` found damage, `get` found nothing; 2 the chain ca
 pub(crate) struct DbArgs {
     #[command(subcommand)]
     command: DbCommand,
+
+    /// The chain's directory, as `motet init` made it; needed. One process at a time has it open.
+    // An argument that every subcommand takes cannot be a required one.
+    #[arg(long, value_name = "DIR", global = true)]
+    data: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 enum DbCommand {
     /// Say where the chain stands, which states there are, and how much room everything takes.
     Stats {
-        #[command(flatten)]
-        data: DataArgs,
-
         /// Print a JSON object (schema motet-db-stats/1).
         #[arg(long)]
         json: bool,
@@ -44,26 +48,18 @@ enum DbCommand {
     /// Check everything that is stored: checksums of all rows, the state root from scratch, codes, and every block
     /// with its parts and indices against its header. The first damage is named.
     Verify {
-        #[command(flatten)]
-        data: DataArgs,
-
         /// Print a JSON object (schema motet-db-verify/1).
         #[arg(long)]
         json: bool,
     },
     /// Print an account, a slot, a block or a receipt as JSON.
     Get {
-        #[command(flatten)]
-        data: DataArgs,
-
         #[command(subcommand)]
         what: What,
     },
-    /// Forget what the store can do without: states of older blocks, and the part of the log that the tables have.
+    /// Forget what the store can do without: states of older blocks, and the part of the log that the tables have. An
+    /// archive is refused.
     Prune {
-        #[command(flatten)]
-        data: DataArgs,
-
         /// How many of the latest blocks keep the states before them.
         #[arg(long, value_name = "BLOCKS", default_value_t = 128, value_parser = clap::value_parser!(u64).range(1..))]
         history: u64,
@@ -75,10 +71,12 @@ enum DbCommand {
 /// # Errors
 /// When the chain cannot be opened or read.
 pub(crate) fn run(args: &DbArgs) -> eyre::Result<Verdict> {
+    let data = args.data.as_ref().ok_or_else(|| eyre!("the chain's directory is not given: --data DIR"))?;
+    let data = &DataArgs::of(data);
     match &args.command {
-        DbCommand::Stats { data, json } => stats::run(data, *json),
-        DbCommand::Verify { data, json } => verify::run(data, *json),
-        DbCommand::Get { data, what } => get::run(data, what),
-        DbCommand::Prune { data, history } => prune::run(data, *history),
+        DbCommand::Stats { json } => stats::run(data, *json),
+        DbCommand::Verify { json } => verify::run(data, *json),
+        DbCommand::Get { what } => get::run(data, what),
+        DbCommand::Prune { history } => prune::run(data, *history),
     }
 }

@@ -13,9 +13,11 @@ Examples:
   motet export --data chain chain.rlp.gz                    all blocks but the first, RLP one after the other
   motet export --data chain --first 100 --last 200 part.rlp
   motet export --data chain --state state.zst               the state at the head, with the block
-  motet export --data chain --state --block 100 state.zst   at an older block, as far back as the history reaches
+  motet export --data chain --state --block 100 state.zst   at an older block
 
-The name decides how the file is packed: .gz, .zst, anything else is plain. It appears when it is whole.
+The name decides how the file is packed: .gz, .zst, anything else is plain. It appears when it is whole; what is there
+before stays until then. Into a pipe or a character device, as /dev/stdout may be, all goes as it comes.
+States reach back 128 blocks; those of a chain that was made with --archive, to its first block.
 The formats are described in docs/format.md.";
 
 /// Export blocks as `motet import` and others take them, or a snapshot of the state for `motet import-snapshot`.

@@ -41,7 +41,7 @@ What is accepted is described in docs/format.md.";
 /// Import blocks from files: RLP of blocks, one after the other, or era1 archives.
 ///
 /// Each block is validated, executed, its state root compared, and committed durably. Blocks that the chain has are
-/// skipped. What a file is follows from its content, not its name.
+/// skipped, and so are those below the first block of a chain from a snapshot, if the file leads to that block. What a file is follows from its content, not its name.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ImportArgs {
@@ -84,7 +84,8 @@ pub(crate) fn run(args: &ImportArgs) -> eyre::Result<Verdict> {
     let mut chain = args.data.open()?;
     let mut progress = Progress::new(&args.files);
     let mut executor = EngineExecutor::new(args.engine.engine(), args.engine.config());
-    let mut source = Source::new(args.files.clone());
+    let first = (chain.genesis().number(), chain.genesis().hash());
+    let mut source = Source::new(args.files.clone(), first);
     let plan = ImportPlan {
         overlap: !args.staged,
         group_blocks: if args.staged { 1 } else { ImportPlan::default().group_blocks },
@@ -92,6 +93,7 @@ pub(crate) fn run(args: &ImportArgs) -> eyre::Result<Verdict> {
         ..ImportPlan::default()
     };
     let end = import_files(&mut source, &mut chain, &mut executor, &plan, &mut progress);
+    progress.skipped(source.below());
     progress.finish();
     // Blocks are durable without it; it only makes the next opening shorter.
     let flushed = chain.flush();
@@ -171,7 +173,7 @@ fn import_files(
     }
 }
 
-/// Whether the chain has a block, or begins behind it.
+/// Whether the chain has a block, or begins behind it; that the file leads to the chain's first block is the source's to see.
 fn is_known(chain: &Chain, block: &FileBlock) -> Result<bool, ChainError> {
     let number = block.header.number;
     Ok(number < chain.genesis().number() || chain.canonical_hash(number)? == Some(block.hash))

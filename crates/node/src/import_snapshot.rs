@@ -8,7 +8,7 @@ use alloy_primitives::B256;
 use clap::Args;
 use eyre::WrapErr;
 use indicatif::ProgressBar;
-use motet_chain::{Chain, Restored, SnapshotCounts};
+use motet_chain::{Chain, Restored, SnapshotCounts, SnapshotError};
 use motet_workload::input::Input;
 use serde_json::json;
 use std::io::{self, IsTerminal};
@@ -21,6 +21,9 @@ Examples:
 
 What a snapshot says of itself is checked, up to the state root in the block's header. Whether the block is the one that it
 should be only its hash can tell: give the hash that you trust, or compare the one that is printed.
+
+Until the chain is whole it is in DIR.restoring. What Ctrl-C or a crash leaves there is removed by the next attempt; a
+directory of that name which is none of Motet's is left alone, and is an error.
 
 Exit codes: 0 the chain is there; 2 the snapshot is damaged or another one, or the directory holds something.
 The format is described in docs/format.md.";
@@ -67,7 +70,11 @@ pub(crate) fn run(args: &ImportSnapshotArgs) -> eyre::Result<Verdict> {
         spinner.tick();
     });
     spinner.finish_and_clear();
-    let Restored { number, hash, root, counts } = restored.wrap_err_with(file)?;
+    let Restored { number, hash, root, counts } = match restored {
+        // Such an error names the directory itself.
+        Err(SnapshotError { fault, .. }) if fault.is_of_directory() => return Err(fault.into()),
+        restored => restored.wrap_err_with(file)?,
+    };
     let SnapshotCounts { accounts, slots, codes } = counts;
     if args.json {
         out::print(json!({

@@ -46,6 +46,20 @@ use verdict::Verdict;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// What an error and its causes say, each once: many say what their cause says, or name the file that was named before.
+fn told(report: &eyre::Report) -> String {
+    let mut told = String::new();
+    for cause in report.chain() {
+        let text = cause.to_string();
+        if told.is_empty() || text.starts_with(&format!("{told}: ")) {
+            told = text;
+        } else if !told.ends_with(&text) {
+            told = format!("{told}: {text}");
+        }
+    }
+    told
+}
+
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Some(Command::Replay(args)) => replay::run(&args),
@@ -68,8 +82,27 @@ fn main() -> ExitCode {
         Ok(verdict) => verdict.into(),
         Err(report) => {
             // Nothing is left to do about a standard error that is closed.
-            let _ = writeln!(io::stderr(), "error: {report:#}");
+            let _ = writeln!(io::stderr(), "error: {}", told(&report));
             Verdict::BadInput.into()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_causes_repeat_is_told_once() {
+        let told = |error: &'static str, above: &[&'static str]| {
+            let report = above.iter().fold(eyre::Report::msg(error), |report, text| report.wrap_err(*text));
+            told(&report)
+        };
+        assert_eq!(
+            told("no space", &["write f: no space", "chunk 3: write f: no space"]),
+            "chunk 3: write f: no space"
+        );
+        assert_eq!(told("d: no chain", &["d"]), "d: no chain");
+        assert_eq!(told("cut off", &["header", "f"]), "f: header: cut off");
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct ProofArgs {
     #[arg(long, value_name = "DIR", required_unless_present = "verify", conflicts_with = "verify")]
     data: Option<PathBuf>,
 
-    /// The block whose state is proven, as far back as the history reaches. Default: the head.
+    /// The block whose state is proven, up to 128 before the head, or any of an archive. Default: the head.
     #[arg(long, value_name = "N", conflicts_with = "verify")]
     block: Option<u64>,
 

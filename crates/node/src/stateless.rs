@@ -31,7 +31,8 @@ Examples:
   motet stateless 19807080.json.gz             one block from its witness
   motet stateless --json witnesses/            a folder, one JSON object per line (schema motet-stateless/1)
 
-Exit codes: 0 every block's results are its header's; 1 one differs, or cannot be proven by the witness; 2 bad input.
+Exit codes: 0 every block's results are its header's; 1 one differs, or a part of it cannot be compared;
+2 bad input, which a witness is that lacks what the block reads (2 outranks 1).
 The format block-witness/1 is described in docs/format.md.";
 
 /// Execute blocks from their witnesses alone, and compare with their headers.

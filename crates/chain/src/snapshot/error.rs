@@ -132,9 +132,28 @@ pub enum SnapshotFault {
     /// A directory that holds something already.
     #[error("{}: there is something in the directory already", .0.display())]
     Occupied(std::path::PathBuf),
+    /// The directory in which the chain would be restored is there, and nothing says that a restoration left it.
+    #[error("{}: it is needed for the time being, and something else is there; move it away", .0.display())]
+    Foreign(std::path::PathBuf),
+    /// Another process restores a chain there.
+    #[error("{}: another process restores a chain there", .0.display())]
+    Busy(std::path::PathBuf),
     /// The chain cannot be read, or made.
     #[error(transparent)]
     Chain(#[from] ChainError),
+}
+
+impl SnapshotFault {
+    /// Whether it is not the snapshot's fault, but that of the directory that the chain is to be in.
+    pub fn is_of_directory(&self) -> bool {
+        matches!(
+            self,
+            Self::Occupied(_)
+                | Self::Foreign(_)
+                | Self::Busy(_)
+                | Self::Chain(ChainError::File { .. } | ChainError::Store(_))
+        )
+    }
 }
 
 impl From<motet_state::store::StoreError> for SnapshotFault {

@@ -1,6 +1,7 @@
 //! The state of a block by hashed keys: that of the head, with what later blocks overwrote put back.
 
 use crate::chain_error::ChainError;
+use crate::reorganisation::go_back;
 use alloy_primitives::{B256, U256};
 use motet_state::store::{Store, StoreError};
 use motet_types::Account;
@@ -26,8 +27,8 @@ impl OldState {
     /// Of the block at a height, when the store's head is at another.
     pub(super) fn of(store: &Store, height: u64, head: u64) -> Result<Self, ChainError> {
         let mut state = Self::default();
-        for above in (height.saturating_add(1)..=head).rev() {
-            for change in store.reverse(above)?.accounts() {
+        go_back(store, height, head, |changes| {
+            for change in changes.accounts() {
                 let old = state.accounts.entry(change.key).or_default();
                 if change.wiped || change.account.is_none() {
                     old.hides_slots = true;
@@ -36,7 +37,8 @@ impl OldState {
                 old.account = change.account;
                 old.slots.extend(change.slots.iter().map(|slot| (slot.key, slot.value)));
             }
-        }
+            Ok(())
+        })?;
         Ok(state)
     }
 

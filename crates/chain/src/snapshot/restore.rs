@@ -5,6 +5,7 @@
 
 use super::chunk::{ChunkReader, Kind, decode};
 use super::error::{SnapshotError, SnapshotFault};
+use super::workplace::Workplace;
 use super::write::SnapshotCounts;
 use super::{AccountPart, BlockPart, EndPart};
 use crate::chain::Chain;
@@ -21,7 +22,7 @@ use motet_state::trie::{AccountChange, HashedDiff, NodeBatch, NodePath, SlotChan
 use motet_types::{Account, BlockOutcome, ChainSpec, StateDiff};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -53,11 +54,12 @@ impl Chain {
         on_progress: &mut dyn FnMut(u64),
     ) -> Result<Restored, SnapshotError> {
         let mut reader = ChunkReader::start(input)?;
-        let unfinished = unfinished_name(dir);
-        let restored = restore(dir, &unfinished, &mut reader, expected, options, on_progress);
+        let place = check_free(dir).and_then(|()| Workplace::make(unfinished_name(dir)));
+        let place = place.map_err(|fault| reader.at(fault))?;
+        let restored = restore(dir, &place, &mut reader, expected, options, on_progress);
         restored.map_err(|fault| {
             // What is left of it is removed at the next attempt, too.
-            let _ = fs::remove_dir_all(&unfinished);
+            let _ = place.remove();
             reader.at(fault)
         })
     }
@@ -69,30 +71,30 @@ fn unfinished_name(dir: &Path) -> PathBuf {
     dir.with_file_name(name)
 }
 
+fn file_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SnapshotFault {
+    let path = path.to_owned();
+    move |source| SnapshotFault::Chain(ChainError::File { path, action, source })
+}
+
+/// Refuses a directory that holds something.
+fn check_free(dir: &Path) -> Result<(), SnapshotFault> {
+    let is_occupied = match fs::read_dir(dir) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) if error.kind() == ErrorKind::NotFound => false,
+        Err(error) => return Err(file_error("read", dir)(error)),
+    };
+    if is_occupied { Err(SnapshotFault::Occupied(dir.to_owned())) } else { Ok(()) }
+}
+
 fn restore(
     dir: &Path,
-    unfinished: &Path,
+    place: &Workplace,
     reader: &mut ChunkReader<impl Read>,
     expected: Option<B256>,
     options: &ChainOptions,
     on_progress: &mut dyn FnMut(u64),
 ) -> Result<Restored, SnapshotFault> {
-    let file = |action, path: &Path| {
-        let path = path.to_owned();
-        move |source| SnapshotFault::Chain(ChainError::File { path, action, source })
-    };
-    let is_occupied = match fs::read_dir(dir) {
-        Ok(mut entries) => entries.next().is_some(),
-        Err(error) if error.kind() == ErrorKind::NotFound => false,
-        Err(error) => return Err(file("read", dir)(error)),
-    };
-    if is_occupied {
-        return Err(SnapshotFault::Occupied(dir.to_owned()));
-    }
-    match fs::remove_dir_all(unfinished) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(file("remove", unfinished)(error)),
-        _ => fs::create_dir_all(unfinished).map_err(file("create", unfinished))?,
-    }
+    let unfinished = place.path();
     let first = First::read(reader)?;
     if let Some(expected) = expected.filter(|expected| *expected != first.block.hash()) {
         return Err(SnapshotFault::OtherBlock { expected, found: first.block.hash() });
@@ -107,9 +109,9 @@ fn restore(
     store.seed_headers(first.below)?;
     store.flush()?;
     drop(store);
-    fs::rename(unfinished, dir).map_err(file("rename", unfinished))?;
+    place.finish(dir).map_err(file_error("rename", unfinished))?;
     let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent).and_then(|parent| parent.sync_all()).map_err(file("sync", parent))?;
+    File::open(parent).and_then(|parent| parent.sync_all()).map_err(file_error("sync", parent))?;
     let header = &first.block.block().header;
     Ok(Restored { number: header.number, hash: first.block.hash(), root: header.state_root, counts })
 }

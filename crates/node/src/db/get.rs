@@ -20,7 +20,7 @@ pub(super) enum What {
         #[arg(value_name = "ADDR")]
         address: Address,
 
-        /// After which block, as far back as the history reaches. Default: the head.
+        /// After which block, up to 128 before the head, or any of an archive. Default: the head.
         #[arg(long, value_name = "N")]
         block: Option<u64>,
     },
@@ -34,14 +34,14 @@ pub(super) enum What {
         #[arg(value_name = "SLOT", value_parser = U256::from_str)]
         slot: U256,
 
-        /// After which block, as far back as the history reaches. Default: the head.
+        /// After which block, up to 128 before the head, or any of an archive. Default: the head.
         #[arg(long, value_name = "N")]
         block: Option<u64>,
     },
     /// A block of the canonical chain.
     Block {
-        /// Its number, or the hash of its header.
-        #[arg(value_name = "N|HASH")]
+        /// Its number, decimal or hexadecimal, the hash of its header, or `latest` for the head.
+        #[arg(value_name = "N|HASH|latest")]
         block: BlockId,
     },
     /// The receipt of a transaction.
@@ -52,21 +52,30 @@ pub(super) enum What {
     },
 }
 
-/// A block by number or hash.
+/// A block by number or hash, or the head.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum BlockId {
     Number(u64),
     Hash(B256),
+    Latest,
 }
 
 impl FromStr for BlockId {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match (text.parse(), text.parse()) {
+        if text == "latest" {
+            return Ok(Self::Latest);
+        }
+        // A hash has more digits than a number can have.
+        let number = match text.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16),
+            None => text.parse(),
+        };
+        match (number, text.parse()) {
             (Ok(number), _) => Ok(Self::Number(number)),
             (_, Ok(hash)) => Ok(Self::Hash(hash)),
-            _ => Err("neither a number nor a hash of 32 bytes".to_owned()),
+            _ => Err("neither a number, nor a hash of 32 bytes, nor `latest`".to_owned()),
         }
     }
 }
@@ -115,6 +124,7 @@ fn block_of(chain: &Chain, id: BlockId) -> eyre::Result<Option<Json>> {
     let block = match id {
         BlockId::Number(number) => chain.canonical_block(number)?,
         BlockId::Hash(hash) => chain.block(&hash)?,
+        BlockId::Latest => Some(chain.head().clone()),
     };
     block.map(|block| block_json(&block)).transpose()
 }
@@ -140,4 +150,20 @@ fn receipt(chain: &Chain, transaction: B256) -> eyre::Result<Option<Json>> {
         "transaction": transaction, "block": number, "index": index,
         "receipt": serde_json::to_value(receipt).wrap_err("the receipt as JSON")?,
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_named_in_all_the_usual_ways() {
+        let id = |text: &str| text.parse::<BlockId>();
+        assert!(matches!(id("16"), Ok(BlockId::Number(16))));
+        assert!(matches!(id("0x10"), Ok(BlockId::Number(16))));
+        assert!(matches!(id("latest"), Ok(BlockId::Latest)));
+        let hash = B256::with_last_byte(1);
+        assert!(matches!(id(&hash.to_string()), Ok(BlockId::Hash(found)) if found == hash));
+        assert!(id("0x").is_err() && id("").is_err() && id("newest").is_err() && id("-1").is_err());
+    }
 }

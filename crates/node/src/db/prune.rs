@@ -3,8 +3,13 @@
 use crate::data_dir::{self, DataArgs};
 use crate::out;
 use crate::verdict::Verdict;
+use eyre::bail;
+use motet_chain::Chain;
 
 pub(super) fn run(data: &DataArgs, history: u64) -> eyre::Result<Verdict> {
+    if Chain::is_archive(data.path())? {
+        bail!("{}: this is an archive (`motet init --archive`), of which nothing is forgotten", data.path().display());
+    }
     let mut options = data_dir::options();
     // What is older is removed when the store is opened with a shorter history.
     options.store.history_blocks = history;

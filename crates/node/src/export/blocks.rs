@@ -1,6 +1,6 @@
 //! Blocks of the canonical chain as RLP, one after the other.
 
-use crate::out::{self, OutFile};
+use crate::out::OutFile;
 use alloy_rlp::Encodable;
 use eyre::{WrapErr, ensure, eyre};
 use indicatif::ProgressBar;
@@ -11,6 +11,10 @@ use std::path::Path;
 /// Writes the blocks from `first` to `last`.
 pub(super) fn export(chain: &Chain, first: Option<u64>, last: Option<u64>, path: &Path) -> eyre::Result<()> {
     let (lowest, head) = (chain.genesis().number(), chain.head().number());
+    ensure!(
+        lowest < head || first.is_some(),
+        "the chain has nothing but its first block, {lowest}, which is exported only if asked for with --first {lowest}"
+    );
     let first = first.unwrap_or(lowest.saturating_add(1));
     let last = last.unwrap_or(head);
     ensure!(first >= lowest && last <= head, "the chain has the blocks {lowest} to {head}, not {first} to {last}");
@@ -26,7 +30,7 @@ pub(super) fn export(chain: &Chain, first: Option<u64>, last: Option<u64>, path:
         file.write_all(&rlp).wrap_err_with(|| path.display().to_string())?;
         bar.inc(1);
     }
-    let bytes = file.finish()?;
+    let written = file.finish()?;
     bar.finish_and_clear();
-    out::print(format_args!("{}: blocks {first} to {last}, {bytes} bytes", path.display()))
+    written.tell(format_args!("{}: blocks {first} to {last}, {} bytes", path.display(), written.bytes))
 }

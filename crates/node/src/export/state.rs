@@ -1,6 +1,6 @@
 //! The state of a block as a snapshot.
 
-use crate::out::{self, OutFile};
+use crate::out::OutFile;
 use eyre::WrapErr;
 use indicatif::ProgressBar;
 use motet_chain::{Chain, SnapshotCounts};
@@ -18,10 +18,11 @@ pub(super) fn export(chain: &Chain, number: Option<u64>, path: &Path) -> eyre::R
     });
     spinner.finish_and_clear();
     let SnapshotCounts { accounts, slots, codes } = counts.wrap_err_with(|| path.display().to_string())?;
-    let bytes = file.finish()?;
+    let written = file.finish()?;
     let hash = chain.canonical_hash(number)?.unwrap_or_default();
-    out::print(format_args!(
-        "{}: state of block {number} ({hash}), {accounts} accounts, {slots} slots, {codes} codes, {bytes} bytes",
-        path.display()
+    written.tell(format_args!(
+        "{}: state of block {number} ({hash}), {accounts} accounts, {slots} slots, {codes} codes, {} bytes",
+        path.display(),
+        written.bytes,
     ))
 }

@@ -25,10 +25,15 @@ pub(super) struct Source {
     places: VecDeque<(B256, Place, Arc<PathBuf>)>,
     path: Arc<PathBuf>,
     error: Option<String>,
+    /// Number and hash of the chain's first block.
+    first: (u64, B256),
+    /// Blocks below that one, or it itself, that came after others.
+    below: u64,
 }
 
 impl Source {
-    pub(super) fn new(files: Vec<PathBuf>) -> Self {
+    /// For a chain whose first block has this number and hash.
+    pub(super) fn new(files: Vec<PathBuf>, first: (u64, B256)) -> Self {
         Self {
             files: files.into_iter(),
             open: None,
@@ -37,6 +42,8 @@ impl Source {
             places: VecDeque::new(),
             path: Arc::default(),
             error: None,
+            first,
+            below: 0,
         }
     }
 
@@ -48,6 +55,11 @@ impl Source {
     /// What ended it before the last block, file and place named.
     pub(super) fn error(&self) -> Option<&str> {
         self.error.as_deref()
+    }
+
+    /// Blocks that came after others, but are at or below the chain's first one, and were passed over.
+    pub(super) fn below(&self) -> u64 {
+        self.below
     }
 
     /// Where a block came from, as the beginning of a message; empty for one that did not come from here.
@@ -104,7 +116,10 @@ impl Source {
             // Only for showing progress.
             self.taken.store(taken, Ordering::Relaxed);
             match next {
-                Some(Ok(block)) => return Some(block),
+                Some(Ok(block)) => match other_chain(&block, self.first) {
+                    Some(what) => self.fail(format!("{}: {}: {what}", self.path.display(), block.place)),
+                    None => return Some(block),
+                },
                 Some(Err(error)) => self.fail(error.to_string()),
                 None => (self.open, self.taken_before) = (None, taken),
             }
@@ -116,11 +131,28 @@ impl Source {
     }
 }
 
+/// What shows a block to be of another chain than one that begins with a block of this number and hash; `None`: nothing.
+fn other_chain(block: &FileBlock, (number, hash): (u64, B256)) -> Option<String> {
+    let there = match block.header.number.checked_sub(number)? {
+        0 => block.hash,
+        1 => block.header.parent_hash,
+        _ => return None,
+    };
+    let name = if number == 0 { "genesis".to_owned() } else { format!("block {number}") };
+    (there != hash)
+        .then(|| format!("the file is of another chain: its {name} is {there}, that of this chain is {hash}"))
+}
+
 impl Iterator for Source {
     type Item = Incoming;
 
     fn next(&mut self) -> Option<Incoming> {
-        let block = self.next_file_block()?;
-        self.decode(block)
+        loop {
+            let block = self.next_file_block()?;
+            if block.header.number > self.first.0 {
+                return self.decode(block);
+            }
+            self.below += 1;
+        }
     }
 }

@@ -54,9 +54,11 @@ pub(super) fn parse(json: &[u8]) -> eyre::Result<EIP1186AccountProofResponse> {
     serde_json::from_value(document).wrap_err("not a proof as eth_getProof gives it")
 }
 
-/// Takes a header from RLP, its own or that of a block, as bytes or as hexadecimal text.
+/// Takes a header from RLP, its own or that of a block, as bytes or as hexadecimal text, with or without `0x`.
 pub(super) fn read_header(bytes: &[u8]) -> eyre::Result<Header> {
-    let text = std::str::from_utf8(bytes).ok().map(str::trim).filter(|text| text.starts_with("0x"));
+    // The first byte of the RLP of a list is no digit, so bytes are not taken for text.
+    let is_digits = |text: &&str| text.starts_with("0x") || text.starts_with(|first: char| first.is_ascii_hexdigit());
+    let text = std::str::from_utf8(bytes).ok().map(str::trim).filter(is_digits);
     let decoded;
     let mut rlp = match text {
         Some(text) => {
@@ -131,6 +133,7 @@ mod tests {
             assert_eq!(read_header(&rlp).unwrap(), header);
             let text = format!("{}\n", alloy_primitives::hex::encode_prefixed(&rlp));
             assert_eq!(read_header(text.as_bytes()).unwrap(), header);
+            assert_eq!(read_header(&text.as_bytes()[2..]).unwrap(), header);
             assert!(read_header(&rlp[..rlp.len() - 1]).is_err());
         }
         assert!(read_header(b"0xzz").is_err());

@@ -66,6 +66,47 @@ fn the_first_8192_blocks_of_mainnet() {
     round_trip(MAINNET, "mainnet", &[], &[]);
 }
 
+/// What a chain is, its directory says only when its store agrees.
+#[test]
+fn an_init_that_fails_leaves_the_chain_as_it_is() {
+    let dir = folder("init-again");
+    let chain = dir.join("chain");
+    let Some(()) = RPC.init(&chain, &[]) else { return };
+    let genesis = RPC.genesis_file().expect("the fixture");
+    let again =
+        |more: &[&str]| fail(&[&["init", "--genesis", text(&genesis), "--data", text(&chain)], more].concat(), 2);
+    let file = chain.join("chain.json");
+    let before = fs::read(&file).expect("chain.json");
+    for is_lost in [false, true] {
+        for (flags, named) in [
+            (&["--archive"][..], "--archive"),
+            (&["--trie", "paged"], "--trie"),
+            (&["--engine-store", "redb"], "--engine-store"),
+        ] {
+            if is_lost {
+                fs::remove_file(&file)
+                    .or_else(|error| if file.exists() { Err(error) } else { Ok(()) })
+                    .expect("removed");
+            }
+            let said = again(flags);
+            assert!(said.contains(named), "{said}");
+            assert_eq!(file.exists(), !is_lost);
+        }
+    }
+    RPC.init(&chain, &[]);
+    assert_eq!(fs::read(&file).expect("chain.json"), before);
+    assert_eq!(verified_head(&chain).0, 0);
+}
+
+#[test]
+fn a_file_of_another_chain_is_named_as_such() {
+    let (Some(file), Some(())) = (GETH.file(), RPC.file().map(|_| ())) else { return };
+    let chain = folder("other-chain").join("chain");
+    RPC.init(&chain, &[]);
+    let said = fail(&["import", "--data", text(&chain), text(&file)], 2);
+    assert!(said.contains("the file is of another chain: its genesis is 0x"), "{said}");
+}
+
 #[test]
 fn parts_of_a_chain_go_out_and_in_again() {
     let Some(file) = RPC.file() else { return };

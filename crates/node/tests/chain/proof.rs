@@ -1,6 +1,6 @@
 //! Proofs from a chain, and what verification makes of changed ones.
 
-use super::support::{GETH, fail, folder, import, json, succeed, text};
+use super::support::{GETH, fail, folder, head_of, import, json, succeed, text};
 use serde_json::Value;
 use std::fs;
 
@@ -47,9 +47,43 @@ fn proofs_at_the_head_and_before_it_hold_and_changed_ones_do_not() {
     fs::write(&proof_file, format!("{{\"jsonrpc\": \"2.0\", \"id\": 1, \"result\": {proof}}}"))
         .expect("it can be written");
     succeed(&["proof", "--verify", text(&proof_file), "--header", text(&block)]);
-    // No state that old is kept.
+    // No state that old is kept, and no block that new is there.
     let said = fail(&["proof", "--data", data, "--block", "5", address], 2);
-    assert!(said.contains("no state"), "{said}");
+    assert!(said.contains("no state of block 5: the store has those of the blocks 472 to 600"), "{said}");
+    for args in [
+        &["proof", "--data", data, "--block", "601", address][..],
+        &["db", "get", "account", address, "--block", "601", "--data", data],
+    ] {
+        let said = fail(args, 2);
+        assert!(said.contains("there is no block 601: the chain has the blocks 0 to 600"), "{said}");
+    }
+}
+
+/// An archive has older values by key only; that the change made of them leads to the state of a block its root shows.
+#[test]
+fn an_archive_proves_and_exports_the_state_of_any_block_and_is_not_pruned() {
+    let Some(file) = GETH.file() else { return };
+    let dir = folder("proof-archive");
+    let chain = dir.join("chain");
+    GETH.init(&chain, &["--archive"]);
+    let head = head_of(&import(&chain, &[&file], &[]));
+    let data = text(&chain);
+    let proof_file = dir.join("proof.json");
+    for block in ["0", "5", "100", "471", "472", "599"] {
+        let address = "0x7dcd17433742f4c0ca53122ab541d0ba67fc27df";
+        fs::write(&proof_file, succeed(&["proof", "--data", data, "--block", block, address, "0x0"]))
+            .expect("it can be written");
+        let header = json(&succeed(&["db", "get", "--data", data, "block", block]));
+        let root = header["header"]["stateRoot"].as_str().expect("a root");
+        succeed(&["proof", "--verify", text(&proof_file), "--root", root]);
+    }
+    let snapshot = dir.join("state.zst");
+    succeed(&["export", "--data", data, "--state", "--block", "100", text(&snapshot)]);
+    let other = dir.join("other");
+    succeed(&["import-snapshot", "--data", text(&other), text(&snapshot)]);
+    assert_eq!(head_of(&import(&other, &[&file], &[])), head);
+    let said = fail(&["db", "prune", "--data", data, "--history", "5"], 2);
+    assert!(said.contains("an archive"), "{said}");
 }
 
 fn changed_proofs_fail(proof: &Value, file: &std::path::Path, root: &str) {

@@ -60,6 +60,11 @@ impl Fixture {
         path(self.chain)
     }
 
+    /// The genesis file.
+    pub(crate) fn genesis_file(&self) -> Option<PathBuf> {
+        path(self.genesis)
+    }
+
     /// Makes the chain in a directory.
     pub(crate) fn init(&self, dir: &Path, more: &[&str]) -> Option<()> {
         let genesis = path(self.genesis)?;

@@ -53,11 +53,12 @@ impl EngineKind {
     }
 
     fn open_dir(self, dir: &Path, cache_bytes: usize) -> Result<Arc<dyn Engine>, EngineError> {
-        guarded(self.name(), "open", || -> Result<Arc<dyn Engine>, EngineError> {
+        let opened = guarded(self.name(), "open", || -> Result<Arc<dyn Engine>, EngineError> {
             Ok(match self {
                 Self::Fjall => Arc::new(Guarded(FjallTables::open(dir, cache_bytes as u64)?)),
                 Self::Redb => Arc::new(Guarded(RedbTables::open(dir, cache_bytes)?)),
             })
-        })
+        });
+        opened.map_err(|error| EngineError { reason: format!("{}: {}", dir.display(), error.reason), ..error })
     }
 }

@@ -65,7 +65,8 @@ pub enum StoreError {
         wanted: String,
     },
     /// A block that does not follow the head.
-    #[error("block {height} ({hash}) does not follow the head {head:?}")]
+    #[error("block {height} ({hash}) does not follow the head{}",
+        head.as_ref().map_or(": there is none".to_owned(), |(height, hash)| format!(", block {height} ({hash})")))]
     NotNext {
         /// The block's height.
         height: u64,
@@ -96,7 +97,11 @@ pub enum StoreError {
         max: usize,
     },
     /// A height whose state the history does not hold.
-    #[error("no state of block {height}: the store has those of {oldest:?} to {head:?}")]
+    #[error("no state of block {height}: {}", match (oldest, head) {
+        (Some(oldest), Some(head)) => format!("the store has those of the blocks {oldest} to {head}"),
+        (_, Some(head)) => format!("the store has that of block {head} alone"),
+        (_, None) => "the store is empty".to_owned(),
+    })]
     NoHistory {
         /// The height asked for.
         height: u64,
@@ -126,6 +131,11 @@ pub enum StoreError {
         /// What happened.
         reason: String,
     },
+}
+
+/// A record by its number.
+fn record(seq: Option<u64>) -> String {
+    seq.map_or("no record".to_owned(), |seq| format!("record {seq}"))
 }
 
 impl StoreError {
@@ -232,7 +242,7 @@ pub enum Corruption {
         expected: B256,
     },
     /// Tables that come from different moments.
-    #[error("table {table} is at record {found:?}, the head at {wanted}")]
+    #[error("table {table} is at {}, the head at record {wanted}", record(*found))]
     TablesDiffer {
         /// The table that differs.
         table: &'static str,
@@ -250,7 +260,7 @@ pub enum Corruption {
         first: u64,
     },
     /// The log is shorter than the tables, which only take what the log has.
-    #[error("the tables end at record {applied}, the log at {last:?}")]
+    #[error("the tables end at record {applied}, the log at {}", record(*last))]
     LogLost {
         /// The last record in the tables.
         applied: u64,

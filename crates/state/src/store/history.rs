@@ -3,7 +3,7 @@
 use super::engine::Table;
 use super::error::StoreError;
 use super::layer::LayerList;
-use super::past::PastDiffs;
+use super::past::{PastDiffs, archived_change};
 use super::tables::malformed;
 use super::view::{Moment, StoredState};
 use super::writer::Store;
@@ -65,6 +65,22 @@ impl Store {
             Some(reverse) => Ok(reverse.to_change()),
             None => Err(self.no_history(height)?),
         }
+    }
+
+    /// Whether all older values are kept.
+    pub fn is_archive(&self) -> bool {
+        self.core.past.archive
+    }
+
+    /// Of an archive: the one change that takes back all blocks above a height, by hashed keys. It looks at all older values
+    /// that there are. `None`: the store is no archive.
+    ///
+    /// # Errors
+    /// When the tables fail.
+    pub fn archived_reverse(&self, height: u64) -> Result<Option<HashedDiff>, StoreError> {
+        let Some(head) = self.head().filter(|_| self.is_archive()) else { return Ok(None) };
+        self.core.drain()?;
+        archived_change(&self.core.tables, &(height.saturating_add(1)..=head.height)).map(Some)
     }
 
     /// What the blocks from one height to another overwrote, if all of it is there.

@@ -4,9 +4,11 @@ use super::engine::Table;
 use super::error::StoreError;
 use super::reverse::ReverseDiff;
 use super::tables::{Tables, account_of, at_height, malformed, slot_key, slot_of};
+use crate::trie::{AccountChange, HashedDiff, SlotChange};
 use alloy_primitives::{B256, U256};
 use motet_types::Account;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -69,6 +71,53 @@ impl PastDiffs {
         }
         Ok(())
     }
+}
+
+/// What blocks of a range of heights overwrote in an archive, as the one change that takes them all back. All rows of the archive
+/// are looked at, and the keys that changed are in memory at a time.
+pub(crate) fn archived_change(tables: &Tables, heights: &RangeInclusive<u64>) -> Result<HashedDiff, StoreError> {
+    // By key, then height: the first entry of a key in the range is its value then.
+    let mut accounts: BTreeMap<B256, AccountChange> = BTreeMap::new();
+    for row in tables.rows_from(Table::AccountHistory, vec![0]) {
+        let (key, payload) = row?;
+        let (hash, height) = account_and_height(&key).ok_or_else(|| malformed(Table::AccountHistory, &key))?;
+        if !heights.contains(&height) {
+            continue;
+        }
+        match accounts.entry(hash) {
+            Entry::Vacant(entry) => {
+                let account = value_of(Table::AccountHistory, &key, &payload, account_of)?;
+                entry.insert(AccountChange { key: hash, wiped: account.is_none(), account, slots: Vec::new() });
+            }
+            // It was gone between: of its storage now nothing was there then, and all that was then is listed.
+            Entry::Occupied(mut entry) => entry.get_mut().wiped |= payload.is_empty(),
+        }
+    }
+    for row in tables.rows_from(Table::SlotHistory, vec![0]) {
+        let (key, payload) = row?;
+        let parts = account_and_slot(&key).ok_or_else(|| malformed(Table::SlotHistory, &key))?;
+        let (hash, (slot, height)) = parts;
+        if !heights.contains(&height) {
+            continue;
+        }
+        // With a slot its account is always listed.
+        let change = accounts.get_mut(&hash).ok_or_else(|| malformed(Table::SlotHistory, &key))?;
+        if change.account.is_some() && change.slots.last().is_none_or(|last| last.key != slot) {
+            let value = value_of(Table::SlotHistory, &key, &payload, slot_of)?.unwrap_or_default();
+            change.slots.push(SlotChange { key: slot, value });
+        }
+    }
+    Ok(HashedDiff::new(accounts.into_values()))
+}
+
+fn account_and_height(key: &[u8]) -> Option<(B256, u64)> {
+    let (hash, height) = key.split_first_chunk::<32>()?;
+    Some((hash.into(), u64::from_be_bytes(height.try_into().ok()?)))
+}
+
+fn account_and_slot(key: &[u8]) -> Option<(B256, (B256, u64))> {
+    let (hash, _) = key.split_first_chunk::<32>()?;
+    Some((hash.into(), slot_and_height(key)?))
 }
 
 fn slot_and_height(key: &[u8]) -> Option<(B256, u64)> {
