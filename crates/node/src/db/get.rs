@@ -67,16 +67,15 @@ impl FromStr for BlockId {
         if text == "latest" {
             return Ok(Self::Latest);
         }
-        // A hash has more digits than a number can have.
+        // A hash has its one length, so it is not taken for a number with many zeros in front.
+        if let Ok(hash) = text.parse() {
+            return Ok(Self::Hash(hash));
+        }
         let number = match text.strip_prefix("0x") {
             Some(digits) => u64::from_str_radix(digits, 16),
             None => text.parse(),
         };
-        match (number, text.parse()) {
-            (Ok(number), _) => Ok(Self::Number(number)),
-            (_, Ok(hash)) => Ok(Self::Hash(hash)),
-            _ => Err("neither a number, nor a hash of 32 bytes, nor `latest`".to_owned()),
-        }
+        number.map(Self::Number).map_err(|_| "neither a number, nor a hash of 32 bytes, nor `latest`".to_owned())
     }
 }
 

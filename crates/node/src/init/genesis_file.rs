@@ -84,6 +84,7 @@ pub(super) fn read(path: &Path, chain: Option<PublicChain>) -> eyre::Result<Gene
 
 fn parse(bytes: &[u8], chain: Option<PublicChain>) -> eyre::Result<GenesisBlock> {
     let document: Value = serde_json::from_slice(bytes).wrap_err("not JSON")?;
+    ensure!(document.is_object(), "not a genesis file: it is no JSON object");
     let config = document.get("config").and_then(Value::as_object);
     let has_config = config.is_some();
     let has_chain_id = config.is_some_and(|config| config.get("chainId").is_some_and(|id| !id.is_null()));
