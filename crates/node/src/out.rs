@@ -37,7 +37,7 @@ pub(crate) fn print(what: impl Display) -> eyre::Result<()> {
 /// Prints a value as JSON on lines of its own.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn print_json(value: &impl Serialize) -> eyre::Result<()> {
     print(serde_json::to_string_pretty(value).wrap_err("JSON")?)
 }
@@ -83,7 +83,7 @@ impl Written {
     /// Tells about it on standard output, or on standard error if the bytes may be on standard output.
     ///
     /// # Errors
-    /// As [`print`].
+    /// As [`print()`].
     pub(crate) fn tell(self, what: impl Display) -> eyre::Result<()> {
         if self.is_stream {
             say(what);
