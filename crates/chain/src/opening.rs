@@ -24,8 +24,8 @@ impl Chain {
     /// Makes a chain of nothing but its first block in a directory. Where the same chain is already, it is opened.
     ///
     /// # Errors
-    /// When the directory holds another chain or the same one kept otherwise, when the allocation does not have the header's state root, and as
-    /// [`Chain::open`].
+    /// When the directory holds another chain or the same one kept otherwise, when the allocation does not have the header's
+    /// state root, and as [`Chain::open`].
     pub fn init(dir: &Path, genesis: GenesisBlock, options: ChainOptions) -> Result<(Self, ChainOpened), ChainError> {
         RealDisk.create_dir(dir).map_err(|source| ChainError::File {
             path: dir.to_owned(),

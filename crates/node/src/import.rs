@@ -41,7 +41,8 @@ What is accepted is described in docs/format.md.";
 /// Import blocks from files: RLP of blocks, one after the other, or era1 archives.
 ///
 /// Each block is validated, executed, its state root compared, and committed durably. Blocks that the chain has are
-/// skipped, and so are those below the first block of a chain from a snapshot, if the file leads to that block. What a file is follows from its content, not its name.
+/// skipped, and so are those below the first block of a chain from a snapshot. What a file is follows from its content,
+/// not its name.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ImportArgs {

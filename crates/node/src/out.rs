@@ -166,6 +166,9 @@ impl OutFile {
         }
         file.sync_all()?;
         fs::rename(unfinished, target)?;
+        // The name, too, is to survive a loss of power.
+        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()?;
         Ok(Written { bytes: *bytes, is_stream: false })
     }
 }

@@ -6,34 +6,16 @@ mod store_chain;
 use alloy_primitives::keccak256;
 use motet_state::store::disk::Disk;
 use motet_state::store::engine::Table;
-use motet_state::store::faults::Faults;
-use motet_state::store::faulty_disk::FaultyDisk;
-use motet_state::store::{Corruption, Engine, ModelTables, Opened, Options, Store, StoreError};
+use motet_state::store::{Corruption, Engine, Options, Store, StoreError};
 use motet_types::Location;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use store_chain::{Link, address, assert_store, chain, options, slot};
+use store_chain::{Link, Parts, address, assert_store, chain, options, slot};
 
-struct Parts {
-    disk: FaultyDisk,
-    engine: ModelTables,
-}
-
-impl Parts {
-    fn new() -> Self {
-        let faults = Arc::new(Faults::new(1));
-        Self { disk: FaultyDisk::new(faults.clone()), engine: ModelTables::new(faults) }
-    }
-
-    fn open(&self, options: Options) -> Result<(Store, Opened), StoreError> {
-        Store::open_on(Path::new("/db"), options, Arc::new(self.disk.clone()), Arc::new(self.engine.clone()))
-    }
-
-    fn logs(&self) -> Vec<PathBuf> {
-        let mut names = self.disk.list(Path::new("/db/log")).unwrap();
-        names.sort();
-        names.iter().filter(|name| name.ends_with(".log")).map(|name| Path::new("/db/log").join(name)).collect()
-    }
+/// The files of the log, oldest first.
+fn logs(parts: &Parts) -> Vec<PathBuf> {
+    let mut names = parts.disk.list(Path::new("/db/log")).unwrap();
+    names.sort();
+    names.iter().filter(|name| name.ends_with(".log")).map(|name| Path::new("/db/log").join(name)).collect()
 }
 
 /// A store whose blocks are in the log only.
@@ -54,14 +36,14 @@ fn a_flipped_byte_anywhere_in_the_log_is_named_or_cuts_nothing_that_counts() {
     let links = chain(1, 16);
     let lengths: Vec<(PathBuf, usize)> = {
         let parts = with_log(&links);
-        parts.logs().into_iter().map(|log| (log.clone(), parts.disk.read(&log).unwrap().len())).collect()
+        logs(&parts).into_iter().map(|log| (log.clone(), parts.disk.read(&log).unwrap().len())).collect()
     };
     assert!(lengths.len() > 1, "several segments");
     let (mut named, mut harmless) = (0, 0);
     for (log, length) in &lengths {
         for offset in 0..*length {
             let parts = with_log(&links);
-            let log = if parts.logs().contains(log) { log } else { panic!("{} is gone", log.display()) };
+            let log = if logs(&parts).contains(log) { log } else { panic!("{} is gone", log.display()) };
             parts.disk.flip(log, offset, 1 << (offset % 8)).unwrap();
             match parts.open(options()) {
                 Err(StoreError::Corrupt(Corruption::Log { file, .. })) => {
@@ -87,7 +69,7 @@ fn a_flipped_byte_anywhere_in_the_log_is_named_or_cuts_nothing_that_counts() {
 fn a_log_cut_short_at_any_length_is_the_block_before_or_named() {
     let links = chain(2, 12);
     let whole = with_log(&links);
-    let log = whole.logs().pop().unwrap();
+    let log = logs(&whole).pop().unwrap();
     let length = whole.disk.read(&log).unwrap().len();
     let mut heads = std::collections::BTreeSet::new();
     for kept in 0..length {
@@ -111,7 +93,7 @@ fn a_log_cut_short_at_any_length_is_the_block_before_or_named() {
     let parts = with_log(&links);
     let (store, _) = parts.open(options()).unwrap();
     drop(store);
-    let log = parts.logs().pop().unwrap();
+    let log = logs(&parts).pop().unwrap();
     parts.disk.open(&log).unwrap().truncate(64).unwrap();
     let refused = parts.open(options()).unwrap_err();
     assert!(matches!(refused, StoreError::Corrupt(Corruption::LogLost { .. } | Corruption::Log { .. })), "{refused}");
@@ -120,9 +102,9 @@ fn a_log_cut_short_at_any_length_is_the_block_before_or_named() {
 #[test]
 fn a_missing_segment_is_named() {
     let links = chain(3, 40);
-    for position in 0..with_log(&links).logs().len() {
+    for position in 0..logs(&with_log(&links)).len() {
         let parts = with_log(&links);
-        let logs = parts.logs();
+        let logs = logs(&parts);
         parts.disk.remove(&logs[position]).unwrap();
         let opened = parts.open(options());
         // The tables know nothing of the newest, nor do the other segments: the note does.

@@ -5,42 +5,24 @@ mod store_chain;
 
 use alloy_primitives::{Address, U256, keccak256};
 use motet_state::store::engine::{Table, Write};
-use motet_state::store::faults::Faults;
-use motet_state::store::faulty_disk::FaultyDisk;
-use motet_state::store::{
-    CommittedBlock, Corruption, Engine, ModelTables, Options, Store, StoreError, TrieMode, Verify,
-};
+use motet_state::store::{CommittedBlock, Corruption, Engine, Options, Store, StoreError, TrieMode, Verify};
 use motet_state::trie::{Crew, NodeBatch, StateTrie};
 use motet_types::{Account, AccountDiff, StateDiff};
-use std::path::Path;
 use std::sync::Arc;
-use store_chain::{ADDRESSES, Link, SLOTS, address, chain, commit, open_trie, options, paged_options, slot};
+use store_chain::{ADDRESSES, Link, Parts, SLOTS, address, chain, commit, open_trie, options, paged_options, slot};
 
-struct Parts {
-    disk: FaultyDisk,
-    engine: ModelTables,
+fn open(parts: &Parts, options: Options) -> Result<Store, StoreError> {
+    parts.open(options).map(|(store, _)| store)
 }
 
-impl Parts {
-    fn new() -> Self {
-        let faults = Arc::new(Faults::new(1));
-        Self { disk: FaultyDisk::new(faults.clone()), engine: ModelTables::new(faults) }
-    }
-
-    fn open(&self, options: Options) -> Result<Store, StoreError> {
-        let (disk, engine) = (Arc::new(self.disk.clone()), Arc::new(self.engine.clone()));
-        Store::open_on(Path::new("/db"), options, disk, engine).map(|(store, _)| store)
-    }
-
-    /// A store of which everything is in the tables.
-    fn with(links: &[Link]) -> Self {
-        let parts = Self::new();
-        let store = parts.open(paged_options()).unwrap();
-        let mut trie = Some(open_trie(&store).unwrap());
-        commit(&store, &mut trie, links).unwrap();
-        store.flush().unwrap();
-        parts
-    }
+/// A store of which everything is in the tables.
+fn parts_with(links: &[Link]) -> Parts {
+    let parts = Parts::new();
+    let store = open(&parts, paged_options()).unwrap();
+    let mut trie = Some(open_trie(&store).unwrap());
+    commit(&store, &mut trie, links).unwrap();
+    store.flush().unwrap();
+    parts
 }
 
 /// Every account and slot through a trie: right, or an error.
@@ -69,13 +51,13 @@ fn is_damage_at(error: &StoreError, key: &[u8]) -> bool {
 #[test]
 fn a_flipped_byte_of_a_node_is_named_and_never_served() {
     let links = chain(4, 30);
-    let parts = Parts::with(&links);
+    let parts = parts_with(&links);
     let rows: Vec<_> = parts.engine.rows(Table::Nodes, &[0, 0]).collect();
     let (mut flips, mut met) = (0, 0);
     for (key, value) in rows.into_iter().map(Result::unwrap) {
         for offset in (0..value.len()).step_by(5) {
             assert!(parts.engine.flip(Table::Nodes, &key, offset, 4));
-            let store = parts.open(paged_options()).unwrap();
+            let store = open(&parts, paged_options()).unwrap();
             let error = store.verify().unwrap_err();
             assert!(is_damage_at(&error, &key), "{error}");
             // Whoever comes by the node is told; whoever does not gets what is right.
@@ -98,12 +80,12 @@ fn a_flipped_byte_of_a_node_is_named_and_never_served() {
 #[test]
 fn a_node_that_is_lost_old_or_of_another_place_is_named() {
     let links = chain(5, 34);
-    let parts = Parts::with(&links[..31]);
+    let parts = parts_with(&links[..31]);
     let rows = |parts: &Parts| -> Vec<(Vec<u8>, Vec<u8>)> {
         parts.engine.rows(Table::Nodes, &[0, 0]).map(Result::unwrap).collect()
     };
     let old = rows(&parts);
-    let store = parts.open(paged_options()).unwrap();
+    let store = open(&parts, paged_options()).unwrap();
     let mut trie = Some(open_trie(&store).unwrap());
     commit(&store, &mut trie, &links[31..]).unwrap();
     store.flush().unwrap();
@@ -119,7 +101,7 @@ fn a_node_that_is_lost_old_or_of_another_place_is_named() {
         for fault in std::iter::once(None).chain(stale_value) {
             let is_lost = fault.is_none();
             put(key, fault);
-            let store = parts.open(paged_options()).unwrap();
+            let store = open(&parts, paged_options()).unwrap();
             let all = store.open_trie(Crew::alone(), Verify::All, &mut |_| {});
             match all {
                 Err(error) => {
@@ -143,7 +125,7 @@ fn flat_state_that_differs_from_the_trie_is_named() {
         let options = if paged { paged_options() } else { options() };
         for table in [Table::Accounts, Table::Slots] {
             let parts = Parts::new();
-            let store = parts.open(options.clone()).unwrap();
+            let store = open(&parts, options.clone()).unwrap();
             let mut trie = Some(open_trie(&store).unwrap()).filter(|_| paged);
             commit(&store, &mut trie, &links[..20]).unwrap();
             store.flush().unwrap();
@@ -162,7 +144,7 @@ fn flat_state_that_differs_from_the_trie_is_named() {
                     continue;
                 }
                 parts.engine.write(vec![Write { table, key: key.clone(), value: fault }]).unwrap();
-                let store = parts.open(options.clone()).unwrap();
+                let store = open(&parts, options.clone()).unwrap();
                 let error = store.open_trie(Crew::alone(), Verify::All, &mut |_| {}).unwrap_err();
                 let StoreError::Corrupt(damage) = &error else { panic!("{error}") };
                 assert!(
@@ -181,8 +163,8 @@ fn flat_state_that_differs_from_the_trie_is_named() {
 #[test]
 fn a_block_without_its_nodes_is_refused_and_so_is_a_way_back() {
     let links = chain(7, 6);
-    let parts = Parts::with(&links[..5]);
-    let store = parts.open(paged_options()).unwrap();
+    let parts = parts_with(&links[..5]);
+    let store = open(&parts, paged_options()).unwrap();
     let refused = store.commit(links[5].block.clone()).unwrap_err();
     assert!(matches!(refused, StoreError::Nodes { height: 5, .. }), "{refused}");
     let changes = links[5].block.root != links[4].block.root;
@@ -195,11 +177,11 @@ fn a_block_without_its_nodes_is_refused_and_so_is_a_way_back() {
 
 #[test]
 fn where_the_nodes_lie_is_fixed() {
-    let parts = Parts::with(&chain(8, 3));
-    let refused = parts.open(options()).unwrap_err().to_string();
+    let parts = parts_with(&chain(8, 3));
+    let refused = open(&parts, options()).unwrap_err().to_string();
     assert!(refused.contains("trie nodes in the store, not in memory"), "{refused}");
     let other_cache = Options { trie: TrieMode::Paged { cache_bytes: 1 << 20 }, ..paged_options() };
-    parts.open(other_cache).unwrap();
+    open(&parts, other_cache).unwrap();
 }
 
 /// On a real disk with all threads: the trie reads while blocks wait in layers and go into the tables.
@@ -245,7 +227,7 @@ fn a_trie_is_opened_in_pieces_and_says_how_far_it_is() {
     let block = CommittedBlock { root, diff: Arc::new(diff), ..chain(1, 0).remove(0).block };
     for options in [options(), paged_options()] {
         let parts = Parts::new();
-        let store = parts.open(options.clone()).unwrap();
+        let store = open(&parts, options.clone()).unwrap();
         let mut trie = store.open_trie(Crew::alone(), Verify::All, &mut |_| {}).unwrap();
         trie.apply(&block.diff).unwrap();
         let nodes = Some(Arc::new(trie.take_batch().unwrap()));

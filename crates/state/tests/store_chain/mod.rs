@@ -3,12 +3,17 @@
 
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 use alloy_trie::root::{state_root, storage_root};
-use motet_state::store::{CommittedBlock, Head, Identity, Options, Store, StoreError, StoredState, TrieMode, Verify};
-use motet_state::trie::{AccountChange, Crew, HashedDiff, SlotChange, StateTrie};
+use motet_state::store::faults::Faults;
+use motet_state::store::faulty_disk::FaultyDisk;
+use motet_state::store::{
+    CommittedBlock, Head, Identity, ModelTables, Opened, Options, Store, StoreError, StoredState, TrieMode, Verify,
+};
+use motet_state::trie::{AccountChange, Crew, HashedDiff, NodeBatch, SlotChange, StateTrie};
 use motet_types::{Account, AccountDiff, Location, Read, StateDiff, StateView, Value};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 
@@ -188,6 +193,23 @@ pub fn paged_options() -> Options {
     Options { trie: TrieMode::Paged { cache_bytes: 4000 }, waiting_bytes, batch_bytes, ..options() }
 }
 
+/// Where a store lies that is opened several times: a disk and tables in memory.
+pub struct Parts {
+    pub disk: FaultyDisk,
+    pub engine: ModelTables,
+}
+
+impl Parts {
+    pub fn new() -> Self {
+        let faults = Arc::new(Faults::new(1));
+        Self { disk: FaultyDisk::new(faults.clone()), engine: ModelTables::new(faults) }
+    }
+
+    pub fn open(&self, options: Options) -> Result<(Store, Opened), StoreError> {
+        Store::open_on(Path::new("/db"), options, Arc::new(self.disk.clone()), Arc::new(self.engine.clone()))
+    }
+}
+
 /// The trie of the store's head, compared with all of the flat state, and with a trie that is built from that.
 pub fn open_trie(store: &Store) -> Result<StateTrie, StoreError> {
     let mut trie = store.open_trie(Crew::alone(), Verify::All, &mut |_| {})?.with_large_storage_changes(4);
@@ -211,26 +233,58 @@ pub fn open_trie(store: &Store) -> Result<StateTrie, StoreError> {
     Ok(trie)
 }
 
+/// What a trie is ahead of the store, while the store has not taken it.
+#[derive(Default)]
+struct Ahead {
+    undos: Vec<HashedDiff>,
+    batches: Vec<Arc<NodeBatch>>,
+}
+
+impl Ahead {
+    /// Takes the blocks of links into a trie; gives them with the nodes that they change.
+    fn take(&mut self, trie: &mut StateTrie, links: &[Link]) -> Result<Vec<CommittedBlock>, StoreError> {
+        let mut blocks = blocks_of(links);
+        for block in &mut blocks {
+            let (root, undo) = trie.update_undoable(&HashedDiff::of_diff(&block.diff, &Crew::alone()))?;
+            assert_eq!(root, block.root, "block {}", block.height);
+            self.undos.push(undo);
+            block.nodes = Some(self.take_nodes(trie)?);
+        }
+        Ok(blocks)
+    }
+
+    fn take_nodes(&mut self, trie: &mut StateTrie) -> Result<Arc<NodeBatch>, StoreError> {
+        let nodes = Arc::new(trie.take_batch()?);
+        self.batches.push(Arc::clone(&nodes));
+        Ok(nodes)
+    }
+
+    /// The store has it, or the trie goes back.
+    fn end(self, trie: &mut StateTrie, done: Result<Head, StoreError>) -> Result<Head, StoreError> {
+        match &done {
+            Ok(head) => {
+                assert_eq!(trie.root()?, head.root, "what leads there leads elsewhere");
+                trie.trim()?;
+            }
+            Err(_) => {
+                self.batches.into_iter().for_each(|batch| trie.return_batch(Arc::unwrap_or_clone(batch)));
+                self.undos.iter().rev().try_for_each(|undo| trie.apply_hashed(undo))?;
+            }
+        }
+        done
+    }
+}
+
+fn blocks_of(links: &[Link]) -> Vec<CommittedBlock> {
+    links.iter().map(|link| link.block.clone()).collect()
+}
+
 /// Commits blocks with the nodes that a trie gives; without one, as they are. If that fails the trie goes back.
 pub fn commit(store: &Store, trie: &mut Option<StateTrie>, links: &[Link]) -> Result<Head, StoreError> {
-    let mut blocks: Vec<CommittedBlock> = links.iter().map(|link| link.block.clone()).collect();
-    let Some(trie) = trie else { return store.commit_many(blocks) };
-    let mut undos = Vec::new();
-    for block in &mut blocks {
-        let (root, undo) = trie.update_undoable(&HashedDiff::of_diff(&block.diff, &Crew::alone()))?;
-        assert_eq!(root, block.root, "block {}", block.height);
-        undos.push(undo);
-        block.nodes = Some(Arc::new(trie.take_batch()?));
-    }
-    let batches: Vec<_> = blocks.iter().filter_map(|block| block.nodes.clone()).collect();
-    match store.commit_many(blocks) {
-        Ok(head) => trie.trim().map(|()| head).map_err(StoreError::from),
-        Err(error) => {
-            batches.into_iter().for_each(|batch| trie.return_batch(Arc::unwrap_or_clone(batch)));
-            undos.iter().rev().try_for_each(|undo| trie.apply_hashed(undo))?;
-            Err(error)
-        }
-    }
+    let Some(trie) = trie else { return store.commit_many(blocks_of(links)) };
+    let mut ahead = Ahead::default();
+    let blocks = ahead.take(trie, links)?;
+    ahead.end(trie, store.commit_many(blocks))
 }
 
 /// Goes back, the trie first.
@@ -240,33 +294,14 @@ pub fn rollback(store: &Store, trie: &mut Option<StateTrie>, to: u64) -> Result<
 
 /// Goes back and on to other blocks, the trie first. If that fails the trie returns.
 pub fn change_head(store: &Store, trie: &mut Option<StateTrie>, to: u64, links: &[Link]) -> Result<Head, StoreError> {
-    let mut blocks: Vec<CommittedBlock> = links.iter().map(|link| link.block.clone()).collect();
-    let Some(trie) = trie else { return store.change_head(to, None, blocks) };
-    let mut undos = Vec::new();
+    let Some(trie) = trie else { return store.change_head(to, None, blocks_of(links)) };
+    let mut ahead = Ahead::default();
     for height in (to + 1..=store.head().map_or(0, |head| head.height)).rev() {
-        undos.push(trie.apply_undoable(&store.reverse(height)?)?);
+        ahead.undos.push(trie.apply_undoable(&store.reverse(height)?)?);
     }
-    let nodes = trie.take_batch()?;
-    for block in &mut blocks {
-        let (root, undo) = trie.update_undoable(&HashedDiff::of_diff(&block.diff, &Crew::alone()))?;
-        assert_eq!(root, block.root, "block {}", block.height);
-        undos.push(undo);
-        block.nodes = Some(Arc::new(trie.take_batch()?));
-    }
-    let batches: Vec<_> = blocks.iter().filter_map(|block| block.nodes.clone()).collect();
-    match store.change_head(to, Some(&nodes), blocks) {
-        Ok(head) => {
-            assert_eq!(trie.root()?, head.root, "what leads there leads elsewhere");
-            trie.trim()?;
-            Ok(head)
-        }
-        Err(error) => {
-            trie.return_batch(nodes);
-            batches.into_iter().for_each(|batch| trie.return_batch(Arc::unwrap_or_clone(batch)));
-            undos.iter().rev().try_for_each(|undo| trie.apply_hashed(undo))?;
-            Err(error)
-        }
-    }
+    let nodes = ahead.take_nodes(trie)?;
+    let blocks = ahead.take(trie, links)?;
+    ahead.end(trie, store.change_head(to, Some(&*nodes), blocks))
 }
 
 struct Unpark(std::thread::Thread);
