@@ -11,6 +11,7 @@
 use crate::chain_block::ChainBlock;
 use crate::chain_error::ChainError;
 use crate::chain_options::EarlyRoot;
+use crate::chain_reader::ChainReader;
 use crate::chain_view::ChainView;
 use crate::side_blocks::SideBlocks;
 use crate::tail::Tail;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Chain {
     pub(crate) spec: ChainSpec,
-    pub(crate) store: Store,
+    pub(crate) store: Arc<Store>,
     /// After the head. Shared with tries over it only while one of this chain's own functions runs.
     pub(crate) trie: Arc<StateTrie>,
     /// Whether the store keeps the trie's nodes.
@@ -33,6 +34,8 @@ pub struct Chain {
     pub(crate) node_cache_bytes: usize,
     pub(crate) threads: Threads,
     pub(crate) genesis: Arc<ChainBlock>,
+    /// What others read this chain by.
+    pub(crate) reader: ChainReader,
     /// The last blocks of the canonical chain, the head at its end.
     pub(crate) tail: Tail,
     pub(crate) side: SideBlocks,
@@ -63,9 +66,19 @@ impl Chain {
         &self.store
     }
 
+    /// Reads this chain from wherever it is needed, while this one imports.
+    pub fn reader(&self) -> &ChainReader {
+        &self.reader
+    }
+
+    /// Tells readers which block is the head.
+    pub(crate) fn publish(&self) {
+        self.reader.publish(self.tail.head());
+    }
+
     /// The state after the head, with the ancestors' hashes for BLOCKHASH.
     pub fn state(&self) -> ChainView {
-        self.with_first_parent(ChainView::new(self.store.state()))
+        self.reader.with_first_parent(ChainView::new(self.store.state()))
     }
 
     /// The state after a canonical block, as far back as the history reaches.
@@ -74,7 +87,7 @@ impl Chain {
     /// When the history does not hold it, or the store fails.
     pub fn state_at(&self, number: u64) -> Result<ChainView, ChainError> {
         self.check_has(number)?;
-        Ok(self.with_first_parent(ChainView::new(self.store.state_at(number)?)))
+        Ok(self.reader.with_first_parent(ChainView::new(self.store.state_at(number)?)))
     }
 
     /// Refuses heights at which the chain has no block.
@@ -83,15 +96,6 @@ impl Chain {
         match (first..=head).contains(&number) {
             true => Ok(()),
             false => Err(ChainError::NoBlock { number, first, head }),
-        }
-    }
-
-    /// A chain that starts above zero knows the hash of its first block's parent, too.
-    fn with_first_parent(&self, view: ChainView) -> ChainView {
-        let first = &self.genesis.block().header;
-        match first.number.checked_sub(1) {
-            Some(before) => view.with_hash(before, first.parent_hash),
-            None => view,
         }
     }
 

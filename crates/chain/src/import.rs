@@ -145,6 +145,7 @@ impl Chain {
         }
         drop(view);
         self.tail.push(Arc::clone(&block));
+        self.publish();
         if let Err(error) = self.trim() {
             // The block is in; what follows needs the trie.
             self.broken = Some(error.to_string());

@@ -5,6 +5,7 @@ use crate::chain_block::ChainBlock;
 use crate::chain_error::ChainError;
 use crate::chain_file::{ARCHIVE, ChainFile, ENGINE, TRIE};
 use crate::chain_options::{ChainOpened, ChainOptions};
+use crate::chain_reader::ChainReader;
 use crate::encoding::{Results, committed};
 use crate::genesis::GenesisBlock;
 use crate::lookup;
@@ -102,6 +103,7 @@ impl Chain {
             opened.is_new = true;
         }
         let missing = |height| ChainError::Part { height, part: "header", what: "absent" };
+        let store = Arc::new(store);
         let head = store.head().ok_or(missing(0))?;
         // The root is asked for now, so that others may read the trie.
         let found = trie.root()?;
@@ -125,6 +127,7 @@ impl Chain {
         let genesis = load(first)?;
         let side = SideBlocks::new(options.side_blocks_max, options.side_bytes_max);
         let trie = Arc::new(trie);
+        let reader = ChainReader::new(spec.clone(), Arc::clone(&store), Arc::clone(&genesis), Arc::clone(tail.head()));
         Ok((
             Self {
                 spec,
@@ -134,6 +137,7 @@ impl Chain {
                 node_cache_bytes,
                 threads,
                 genesis,
+                reader,
                 tail,
                 side,
                 early_root: options.early_root,

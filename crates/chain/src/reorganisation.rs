@@ -184,6 +184,7 @@ impl Chain {
             return Err(error.into());
         }
         self.tail = tail;
+        self.publish();
         for side in &branch {
             self.side.remove(&side.committed.hash);
         }

@@ -106,7 +106,7 @@ impl<'a> Stages<'a> {
         let first = chain.genesis.block().header.clone();
         let root = chain.head().block().header.state_root;
         let Chain { spec, store, trie, is_paged, node_cache_bytes, threads, tail, side, .. } = chain;
-        let (spec, store, threads, side) = (&*spec, &*store, &*threads, &*side);
+        let (spec, store, threads, side) = (&*spec, &**store, &*threads, &*side);
         let trie = Arc::get_mut(trie).ok_or_else(Chain::trie_in_use)?;
         let meter = Meter::new(plan);
         let above = || Above {

@@ -1,0 +1,175 @@
+//! The canonical chain as many read it while one writes.
+//!
+//! ```text
+//! Chain (one writer) --publishes its head--> ChainReader, ChainReader, ..: blocks, receipts, records, states
+//! ```
+//!
+//! A reader never waits for an import. It sees whole blocks alone: the head that it gives out is durable, and so is all below.
+
+use crate::chain_block::ChainBlock;
+use crate::chain_error::ChainError;
+use crate::chain_view::ChainView;
+use crate::encoding::{decode_receipts, decode_record};
+use crate::lookup;
+use alloy_consensus::ReceiptEnvelope;
+use alloy_primitives::B256;
+use motet_state::store::Store;
+use motet_types::{BlockRecord, ChainSpec};
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// How often a state is asked for again when the head moves to another branch meanwhile.
+const TRIES: usize = 8;
+
+/// Reads a chain that another owner writes. Cheap to clone. See the module's description.
+#[derive(Clone, Debug)]
+pub struct ChainReader {
+    spec: Arc<ChainSpec>,
+    store: Arc<Store>,
+    genesis: Arc<ChainBlock>,
+    head: Arc<RwLock<Arc<ChainBlock>>>,
+}
+
+impl ChainReader {
+    pub(crate) fn new(spec: ChainSpec, store: Arc<Store>, genesis: Arc<ChainBlock>, head: Arc<ChainBlock>) -> Self {
+        Self { spec: Arc::new(spec), store, genesis, head: Arc::new(RwLock::new(head)) }
+    }
+
+    /// Says that this block is the head now. Its state is in the store.
+    pub(crate) fn publish(&self, head: &Arc<ChainBlock>) {
+        *self.head.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(head);
+    }
+
+    /// The rules of the chain.
+    pub fn spec(&self) -> &ChainSpec {
+        &self.spec
+    }
+
+    /// The first block.
+    pub fn genesis(&self) -> &Arc<ChainBlock> {
+        &self.genesis
+    }
+
+    /// The store below, for what it can say of blocks and states.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The last block of the canonical chain.
+    pub fn head(&self) -> Arc<ChainBlock> {
+        Arc::clone(&self.head.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The block of the canonical chain at a height.
+    ///
+    /// # Errors
+    /// When the store fails or is damaged; here and below.
+    pub fn canonical_block(&self, number: u64) -> Result<Option<Arc<ChainBlock>>, ChainError> {
+        let head = self.head();
+        if head.number() == number {
+            return Ok(Some(head));
+        }
+        if number > head.number() {
+            return Ok(None);
+        }
+        Ok(lookup::canonical_block(&self.store, &self.spec, number)?.map(Arc::new))
+    }
+
+    /// A block of the canonical chain by its hash.
+    ///
+    /// # Errors
+    /// See [`ChainReader::canonical_block`].
+    pub fn block(&self, hash: &B256) -> Result<Option<Arc<ChainBlock>>, ChainError> {
+        let head = self.head();
+        if head.hash() == *hash {
+            return Ok(Some(head));
+        }
+        let Some(height) = self.store.height_of(*hash)? else { return Ok(None) };
+        // The chain may have left it between the two looks.
+        Ok(self.canonical_block(height)?.filter(|block| block.hash() == *hash))
+    }
+
+    /// Hash of the canonical block at a height.
+    ///
+    /// # Errors
+    /// See [`ChainReader::canonical_block`].
+    pub fn canonical_hash(&self, number: u64) -> Result<Option<B256>, ChainError> {
+        Ok(self.store.header(number)?.map(|(hash, _)| hash))
+    }
+
+    /// Receipts of the canonical block at a height.
+    ///
+    /// # Errors
+    /// See [`ChainReader::canonical_block`].
+    pub fn receipts(&self, number: u64) -> Result<Option<Vec<ReceiptEnvelope>>, ChainError> {
+        let Some(bytes) = self.store.receipts(number)? else { return Ok(None) };
+        let malformed = ChainError::Part { height: number, part: "receipts", what: "encoding" };
+        decode_receipts(&bytes).map(Some).ok_or(malformed)
+    }
+
+    /// The record of the canonical block at a height: who read and wrote what.
+    ///
+    /// # Errors
+    /// See [`ChainReader::canonical_block`].
+    pub fn record(&self, number: u64) -> Result<Option<BlockRecord>, ChainError> {
+        let Some(bytes) = self.store.record(number)? else { return Ok(None) };
+        let malformed = ChainError::Part { height: number, part: "record", what: "encoding" };
+        decode_record(&bytes).map(Some).ok_or(malformed)
+    }
+
+    /// Height and position of a transaction of the canonical chain.
+    ///
+    /// # Errors
+    /// See [`ChainReader::canonical_block`].
+    pub fn transaction(&self, hash: B256) -> Result<Option<(u64, u32)>, ChainError> {
+        Ok(self.store.transaction(hash)?)
+    }
+
+    /// The head with the state after it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn head_with_state(&self) -> Result<(Arc<ChainBlock>, ChainView), ChainError> {
+        for _ in 0..TRIES {
+            let head = self.head();
+            if let Some(view) = self.state_of(&head)? {
+                return Ok((head, view));
+            }
+        }
+        let (first, head) = (self.genesis.number(), self.head().number());
+        Err(ChainError::NoBlock { number: head, first, head })
+    }
+
+    /// The state after a canonical block, as far back as the history reaches, with the ancestors' hashes for BLOCKHASH.
+    /// `None`: the block is not canonical any more.
+    ///
+    /// # Errors
+    /// When the history does not hold it, or the store fails.
+    pub fn state_of(&self, block: &ChainBlock) -> Result<Option<ChainView>, ChainError> {
+        let state = self.store.state_at(block.number())?;
+        if state.hash() != block.hash() {
+            return Ok(None);
+        }
+        Ok(Some(self.with_first_parent(ChainView::new(state))))
+    }
+
+    /// The state after the canonical block at a height.
+    ///
+    /// # Errors
+    /// When the history does not hold it, or the store fails.
+    pub fn state_at(&self, number: u64) -> Result<ChainView, ChainError> {
+        let (first, head) = (self.genesis.number(), self.head().number());
+        if !(first..=head).contains(&number) {
+            return Err(ChainError::NoBlock { number, first, head });
+        }
+        Ok(self.with_first_parent(ChainView::new(self.store.state_at(number)?)))
+    }
+
+    /// A chain that starts above zero knows the hash of its first block's parent, too.
+    pub(crate) fn with_first_parent(&self, view: ChainView) -> ChainView {
+        let first = &self.genesis.block().header;
+        match first.number.checked_sub(1) {
+            Some(before) => view.with_hash(before, first.parent_hash),
+            None => view,
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The chain as wallets, libraries and tools talk to it: JSON-RPC over HTTP and WebSocket, and the Engine API.
+//!
+//! In: requests, untrusted. Out: answers equal to what execution clients give, or an error with the code that they use.
+//!
+//! What always holds: a request never panics, never blocks the threads that serve others, and is bounded in bytes, time and
+//! answers. This crate refuses to know the store's layout and the EVM.
+
+mod args;
+mod context;
+mod error;
+mod methods;
+
+pub use args::Args;
+pub use context::{RpcContext, RpcLimits};
+pub use error::RpcError;
+pub use methods::{MethodSet, Methods};
