@@ -37,6 +37,11 @@ impl ChainView {
         self.hashes.insert(number, hash);
     }
 
+    /// With changes on top that no block has made.
+    pub(crate) fn push_changes(&mut self, changes: Arc<StateDiff>) {
+        self.above.push(changes);
+    }
+
     /// With the hash of an ancestor that the store does not have.
     pub(crate) fn with_hash(mut self, number: u64, hash: B256) -> Self {
         self.hashes.insert(number, hash);
