@@ -19,7 +19,7 @@ use crate::chain_reader::ChainReader;
 use crate::chain_view::ChainView;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 use motet_types::{Account, AccountDiff, Location, StateDiff, Value};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use merge::merged;
 pub use recorded::enter;
@@ -71,7 +71,37 @@ pub enum InterventionError {
 /// The changes that stand over the head. See the module's description.
 #[derive(Debug, Default)]
 pub struct Interventions {
+    /// Held while a change is made, and while a block is made with the changes. It is taken before `pending`.
+    gate: Mutex<()>,
     pending: Mutex<Option<Pending>>,
+}
+
+/// The changes while nobody makes others: so that a block which is made with them leaves none behind that somebody was told
+/// is made.
+#[derive(Debug)]
+pub struct HeldInterventions<'a> {
+    held: &'a Interventions,
+    _gate: MutexGuard<'a, ()>,
+}
+
+impl HeldInterventions<'_> {
+    /// The changes over a block; `None`: there are none.
+    pub fn over(&self, hash: &B256) -> Option<Arc<StateDiff>> {
+        self.held.over(hash)
+    }
+
+    /// Puts changes in place of those that are there, as when a snapshot is taken up again.
+    ///
+    /// # Errors
+    /// When they are too many.
+    pub fn put(&self, over: B256, changes: Option<Arc<StateDiff>>) -> Result<(), InterventionError> {
+        let pending = changes.map(|changes| Pending::new(over, changes));
+        if pending.as_ref().is_some_and(Pending::is_over_full) {
+            return Err(InterventionError::Full);
+        }
+        *self.held.pending.lock().unwrap_or_else(PoisonError::into_inner) = pending;
+        Ok(())
+    }
 }
 
 /// Changes over one block. Invariant: `locations` and `code_bytes` are those of `changes`.
@@ -90,17 +120,9 @@ impl Interventions {
         pending.as_ref().filter(|pending| pending.over == *hash).map(|pending| Arc::clone(&pending.changes))
     }
 
-    /// Puts changes in place of those that are there, as when a snapshot is taken up again.
-    ///
-    /// # Errors
-    /// When they are too many.
-    pub fn put(&self, over: B256, changes: Option<Arc<StateDiff>>) -> Result<(), InterventionError> {
-        let pending = changes.map(|changes| Pending::new(over, changes));
-        if pending.as_ref().is_some_and(Pending::is_over_full) {
-            return Err(InterventionError::Full);
-        }
-        *self.pending.lock().unwrap_or_else(PoisonError::into_inner) = pending;
-        Ok(())
+    /// Has everybody wait who wants to make changes, until this goes. Whoever makes a block takes it before the changes.
+    pub fn hold(&self) -> HeldInterventions<'_> {
+        HeldInterventions { held: self, _gate: self.gate.lock().unwrap_or_else(PoisonError::into_inner) }
     }
 
     /// Changes an account over a block of which this is the state without any changes.
@@ -128,6 +150,7 @@ impl ChainReader {
     /// # Errors
     /// When there are too many changes, or the state cannot be read.
     pub fn intervene(&self, address: Address, change: Intervention) -> Result<(), InterventionError> {
+        let _held = self.interventions().hold();
         for _ in 0..TRIES {
             let head = self.head();
             let Some(base) = self.state_without_interventions(&head)? else { continue };

@@ -54,7 +54,7 @@ pub use chain_view::ChainView;
 pub use execution::{EngineExecutor, ExecFailure, Execute, ExecuteRequest, ExecuteResult, ReceiptRoots};
 pub use genesis::{GenesisBlock, GenesisError};
 pub use import::Accepted;
-pub use interventions::{Intervention, InterventionError, Interventions};
+pub use interventions::{HeldInterventions, Intervention, InterventionError, Interventions};
 pub use live_chain::{HeadChange, HeadListener, LiveChain};
 pub use memory_chain::{ChainLimits, Imported, MemoryChain, ParentView};
 pub use pipeline::{CommitProgress, ImportPlan, ImportReport, ImportStopped, Incoming, StageTime};
