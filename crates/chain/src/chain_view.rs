@@ -37,9 +37,10 @@ impl ChainView {
         self.hashes.insert(number, hash);
     }
 
-    /// With changes on top that no block has made.
-    pub(crate) fn push_changes(&mut self, changes: Arc<StateDiff>) {
+    /// With changes that were made to the state behind the block.
+    pub(crate) fn with_changes(mut self, changes: Arc<StateDiff>) -> Self {
         self.above.push(changes);
+        self
     }
 
     /// With the hash of an ancestor that the store does not have.

@@ -30,6 +30,7 @@ mod encoding;
 mod fork_choice;
 mod head_change;
 mod import;
+pub mod interventions;
 mod live_chain;
 mod lookup;
 pub mod memory_chain;
@@ -58,6 +59,7 @@ pub use execution::{EngineExecutor, ExecFailure, Execute, ExecuteRequest, Execut
 pub use genesis::{GenesisBlock, GenesisError};
 pub use import::Accepted;
 pub use head_change::{HeadBlock, HeadChange, HeadListener};
+pub use interventions::{HeldInterventions, Intervention, InterventionError, Interventions};
 pub use live_chain::LiveChain;
 pub use memory_chain::{ChainLimits, Imported, MemoryChain, ParentView};
 pub use pipeline::{CommitProgress, ImportPlan, ImportReport, ImportStopped, Incoming, StageTime};

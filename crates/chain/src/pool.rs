@@ -24,7 +24,6 @@ mod sidecar;
 mod transaction;
 
 pub use best::Best;
-pub use checks::impersonated_sender;
 pub use error::{PoolError, PoolOpenError};
 pub use limits::{Origin, PoolLimits, PoolOptions};
 pub use transaction::PoolTransaction;
@@ -39,7 +38,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use checks::{HeadFacts, Terms, check_bytes, check_decoded};
 use contents::Contents;
 use journal::{Journal, Record};
-use motet_types::{StateDiff, Transaction};
+use motet_types::Transaction;
 use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::collections::BTreeMap;
@@ -233,9 +232,9 @@ impl Pool {
         if let Some(sender) = contents.senders.get(&sender) {
             return Ok(sender.pending_end());
         }
-        let (changes, fork) = (contents.changes.clone(), contents.head.rules.fork);
+        let fork = contents.head.rules.fork;
         drop(contents);
-        Ok(Purse::read(&self.view(changes)?.state, sender, fork)?.nonce)
+        Ok(Purse::read(&self.view()?.state, sender, fork)?.nonce)
     }
 
     /// The pending transactions that can pay these fees, the best first.
@@ -332,7 +331,7 @@ impl Pool {
         checked: &[Result<PoolTransaction, PoolError>],
     ) -> Result<(u64, AddressMap<Purse>), ChainError> {
         let contents = self.contents();
-        let (version, changes, fork) = (contents.version, contents.changes.clone(), contents.head.rules.fork);
+        let (version, fork) = (contents.version, contents.head.rules.fork);
         let unknown = checked.iter().flatten().map(|tx| tx.sender);
         let mut purses: AddressMap<Purse> = unknown
             .filter(|sender| !contents.senders.contains_key(sender))
@@ -340,7 +339,7 @@ impl Pool {
             .collect();
         drop(contents);
         if !purses.is_empty() {
-            let view = self.view(changes)?;
+            let view = self.view()?;
             for (sender, purse) in &mut purses {
                 *purse = Purse::read(&view.state, *sender, fork)?;
             }
@@ -352,16 +351,13 @@ impl Pool {
     /// read.
     fn purse_now(&self, contents: &Contents, sender: Address) -> Result<Purse, PoolError> {
         let failed = |error: ChainError| PoolError::State(error.to_string());
-        let view = self.view(contents.changes.clone()).map_err(failed)?;
+        let view = self.view().map_err(failed)?;
         Purse::read(&view.state, sender, contents.head.rules.fork).map_err(|error| failed(error.into()))
     }
 
-    /// The head with its state, and the changes that no block has made yet.
-    fn view(&self, changes: Option<Arc<StateDiff>>) -> Result<PoolView, ChainError> {
-        let (head, mut state) = self.reader.head_with_state()?;
-        if let Some(changes) = changes {
-            state.push_changes(changes);
-        }
+    /// The head with its state, as the next block starts from it.
+    fn view(&self) -> Result<PoolView, ChainError> {
+        let (head, state) = self.reader.head_with_state()?;
         Ok(PoolView { head, state })
     }
 

@@ -19,7 +19,7 @@ use alloy_eips::eip7594::BlobTransactionSidecarVariant;
 use alloy_eips::eip7825::MAX_TX_GAS_LIMIT_OSAKA;
 use alloy_primitives::{Address, U256};
 use motet_exec::intrinsic_gas;
-use motet_types::{BlockRules, ChainSpec, Fork, Transaction};
+use motet_types::{BlockRules, ChainSpec, Fork, Transaction, impersonated_sender};
 use std::sync::Arc;
 
 /// Type of blob transactions. EIP-4844, BLOB_TX_TYPE.
@@ -73,14 +73,6 @@ pub(crate) fn check_decoded(
 ) -> Result<PoolTransaction, PoolError> {
     let bytes = tx.encode_2718_len() + sidecar.as_ref().map_or(0, |sidecar| sidecar.size());
     check(tx, sidecar, bytes, sender, terms)
-}
-
-/// The sender that a signature names which no key can make: `s` is zero, and `r` the address.
-pub fn impersonated_sender(tx: &Transaction) -> Option<Address> {
-    let signature = tx.signature();
-    let bytes = signature.r().to_be_bytes::<32>();
-    let (high, address) = bytes.split_at(12);
-    (signature.s().is_zero() && high.iter().all(|byte| *byte == 0)).then(|| Address::from_slice(address))
 }
 
 fn decode(
@@ -148,7 +140,7 @@ fn check(
         return Err(PoolError::TypeNotSupported(tx.ty()));
     }
     check_gas_and_fees(&tx, head)?;
-    let sender = sender.or_else(|| impersonated_sender(&tx).filter(|_| takes_impersonated));
+    let sender = sender.or_else(|| impersonated_sender(tx.signature()).filter(|_| takes_impersonated));
     let is_impersonated = sender.is_some();
     let (sender, authorities) = check_signature(&tx, sender, rules)?;
     if tx.nonce() == u64::MAX {

@@ -12,7 +12,6 @@ use super::transaction::PoolTransaction;
 use alloy_consensus::Transaction as _;
 use alloy_primitives::map::{AddressMap, B256Map};
 use alloy_primitives::{Address, B256};
-use motet_types::StateDiff;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -22,8 +21,6 @@ pub(crate) struct Contents {
     pub(crate) head: HeadFacts,
     /// Counts changes of the state: what was read under another number must be read again.
     pub(crate) version: u64,
-    /// Changes of the head's state that no block has made yet.
-    pub(crate) changes: Option<Arc<StateDiff>>,
     pub(crate) senders: AddressMap<Sender>,
     pub(crate) by_hash: B256Map<(Address, u64)>,
     /// Who is worst; made when the pool is full for the first time after a change of the head.
@@ -49,7 +46,6 @@ impl Contents {
         Self {
             head,
             version: 0,
-            changes: None,
             senders: AddressMap::default(),
             by_hash: B256Map::default(),
             ranks: None,
@@ -117,8 +113,7 @@ impl Contents {
 
     /// Takes all transactions out.
     pub(crate) fn clear(&mut self) {
-        let (version, changes) = (self.version, self.changes.take());
-        *self = Self { version, changes, ..Self::new(self.head.clone()) };
+        *self = Self { version: self.version, ..Self::new(self.head.clone()) };
     }
 
     /// Takes in what the state says of a sender now.
@@ -133,10 +128,9 @@ impl Contents {
     }
 
     /// Notes another state of the chain, under which ranks are others.
-    pub(crate) fn new_state(&mut self, head: HeadFacts, changes: Option<Arc<StateDiff>>) {
+    pub(crate) fn new_state(&mut self, head: HeadFacts) {
         self.version = self.version.wrapping_add(1);
         self.head = head;
-        self.changes = changes;
         self.ranks = None;
     }
 

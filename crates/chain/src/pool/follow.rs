@@ -11,7 +11,7 @@ use crate::head_change::{HeadBlock, HeadChange};
 use alloy_eips::eip7594::BlobTransactionSidecarVariant;
 use alloy_primitives::map::{AddressSet, B256Set, HashMap};
 use alloy_primitives::{Address, B256};
-use motet_types::{StateDiff, Transaction};
+use motet_types::Transaction;
 use std::sync::Arc;
 
 /// Most transactions of blocks that left the chain that come back.
@@ -24,7 +24,7 @@ impl Pool {
     /// # Errors
     /// When the state cannot be read. The pool then works on with what it knew of senders.
     pub fn on_head_change(&self, change: &HeadChange) -> Result<(), ChainError> {
-        let view = self.view(None)?;
+        let view = self.view()?;
         let header = &view.head.block().header;
         let facts = HeadFacts::of(header, view.head.total_difficulty(), self.reader.spec());
         let included: B256Set = change.added.iter().flat_map(hashes_of).collect();
@@ -35,8 +35,7 @@ impl Pool {
         let mut sidecars: HashMap<B256, Arc<BlobTransactionSidecarVariant>> = HashMap::default();
         {
             let mut contents = self.contents();
-            // Changes that waited for a block are in it.
-            contents.new_state(facts.clone(), None);
+            contents.new_state(facts.clone());
             for hash in &included {
                 if let Some(tx) = contents.get(hash).filter(|tx| tx.sidecar.is_some()).cloned() {
                     contents.keep_blobs(tx, &self.options.limits);
@@ -59,22 +58,19 @@ impl Pool {
         Ok(())
     }
 
-    /// Takes in changes of the head's state that no block has made yet; `None`: there are none any more.
+    /// Looks again at senders whose accounts were changed without a block.
     ///
     /// # Errors
     /// When the state cannot be read.
-    pub fn set_changes(&self, changes: Option<Arc<StateDiff>>) -> Result<(), ChainError> {
+    pub fn revise(&self, senders: impl IntoIterator<Item = Address>) -> Result<(), ChainError> {
         let mut found = Inserted::default();
         {
             let mut contents = self.contents();
-            let before = contents.changes.clone();
             let head = contents.head.clone();
             let fork = head.rules.fork;
-            contents.new_state(head, changes.clone());
-            let view = self.view(changes.clone())?;
-            let touched: AddressSet =
-                before.iter().chain(&changes).flat_map(|diff| diff.accounts.keys().copied()).collect();
-            for address in touched {
+            contents.new_state(head);
+            let view = self.view()?;
+            for address in senders {
                 if contents.senders.contains_key(&address) {
                     let purse = Purse::read(&view.state, address, fork)?;
                     contents.revise(address, purse, &mut found);
