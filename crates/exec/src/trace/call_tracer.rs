@@ -4,9 +4,11 @@ use super::failure::{LastOpcode, message};
 use super::frame::{Frame, FrameKind, FrameLog};
 use super::meter::{ENTRY_BYTES, Meter};
 use super::revert_reason::revert_reason;
-use alloy_primitives::{Address, Bytes, Log, U64, U256};
+use super::watcher::Ending;
+use alloy_primitives::{Address, Bytes, Log, TxKind, U64, U256};
 use revm::bytecode::opcode;
 use revm::context::{ContextTr, JournalTr};
+use revm::context_interface::CreateScheme;
 use revm::inspector::{Inspector, JournalExt};
 use revm::interpreter::interpreter_types::{Jumps, LoopControl};
 use revm::interpreter::{
@@ -55,14 +57,12 @@ impl CallTracer {
     }
 
     /// The tree. The transaction's own frame has the gas of the transaction: its limit, and what it used in the end.
-    ///
-    /// `None`: no frame began, since gas ran out before.
-    pub(super) fn into_root(self, gas_limit: u64, gas_used: u64) -> Option<Frame> {
-        let mut root = self.root?;
-        root.gas = Some(U64::from(gas_limit));
-        root.gas_used = Some(U64::from(gas_used));
+    pub(super) fn into_root(self, ending: &Ending<'_>) -> Frame {
+        let mut root = self.root.unwrap_or_else(|| frameless(ending));
+        root.gas = Some(U64::from(ending.tx.gas_limit));
+        root.gas_used = Some(U64::from(ending.result.tx_gas_used()));
         root.drop_failed_logs(false);
-        Some(root)
+        root
     }
 
     fn begin(&mut self, frame: Frame) {
@@ -120,6 +120,20 @@ impl CallTracer {
     }
 }
 
+/// The frame of a transaction whose gas ran out before it could begin.
+fn frameless(ending: &Ending<'_>) -> Frame {
+    let tx = ending.tx;
+    let (kind, to) = match tx.kind {
+        TxKind::Call(to) => (FrameKind::Call, Some(to)),
+        TxKind::Create => (FrameKind::Create, None),
+    };
+    let mut frame =
+        Frame::begun(kind, tx.caller, to.unwrap_or_default(), tx.data.clone(), tx.gas_limit, Some(tx.value));
+    frame.to = to;
+    frame.error = message(InstructionResult::OutOfGas, LastOpcode::default());
+    frame
+}
+
 impl<CTX: ContextTr<Journal: JournalExt>> Inspector<CTX> for CallTracer {
     fn step(&mut self, interp: &mut Interpreter, context: &mut CTX) {
         let Some(current) = self.current() else { return };
@@ -129,9 +143,10 @@ impl<CTX: ContextTr<Journal: JournalExt>> Inspector<CTX> for CallTracer {
         if opcode == opcode::SELFDESTRUCT {
             let from = interp.input.target_address;
             let heir = interp.stack.data().last().map(|word| Address::from_word((*word).into()));
-            let balance = context.journal_ref().evm_state().get(&from).map_or(U256::ZERO, |account| account.info.balance);
-            current.destruction = heir
-                .map(|heir| Frame::begun(FrameKind::SelfDestruct, from, heir, Bytes::new(), 0, Some(balance)));
+            let balance =
+                context.journal_ref().evm_state().get(&from).map_or(U256::ZERO, |account| account.info.balance);
+            current.destruction =
+                heir.map(|heir| Frame::begun(FrameKind::SelfDestruct, from, heir, Bytes::new(), 0, Some(balance)));
         }
     }
 
@@ -193,7 +208,7 @@ impl<CTX: ContextTr<Journal: JournalExt>> Inspector<CTX> for CallTracer {
         let caller = inputs.caller();
         let nonce = context.journal_ref().evm_state().get(&caller).map_or(0, |account| account.info.nonce);
         let kind = match inputs.scheme() {
-            revm::context_interface::CreateScheme::Create2 { .. } => FrameKind::Create2,
+            CreateScheme::Create2 { .. } => FrameKind::Create2,
             _ => FrameKind::Create,
         };
         let (to, code) = (inputs.created_address(nonce), inputs.init_code().clone());

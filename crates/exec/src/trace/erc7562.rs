@@ -2,10 +2,11 @@
 //! `erc7562Tracer`.
 
 use super::call_tracer::{CallTracer, CallTreeConfig};
-use super::frame::Frame;
+use super::frame::{Frame, FrameKind};
 use super::meter::{ENTRY_BYTES, Meter};
+use super::watcher::Ending;
+use crate::vm::Database;
 use alloy_primitives::{Address, B256, Bytes, Log, U256};
-use revm::DatabaseRef;
 use revm::bytecode::opcode::{self, OpCode};
 use revm::context::{ContextTr, JournalTr};
 use revm::inspector::{Inspector, JournalExt};
@@ -84,16 +85,9 @@ impl Erc7562Tracer {
     }
 
     /// The tree; what the transaction had not loaded is as it was before.
-    pub(super) fn finish<D: DatabaseRef>(
-        self,
-        gas_limit: u64,
-        gas_used: u64,
-        before: &D,
-    ) -> Result<Value, D::Error> {
-        let (Some(frame), Some(opcodes)) = (self.calls.into_root(gas_limit, gas_used), self.root) else {
-            return Ok(Value::Null);
-        };
-        let mut value = rendered(frame, opcodes, before)?;
+    pub(super) fn finish<D: Database>(self, ending: &Ending<'_>, before: &mut D) -> Result<Value, D::Error> {
+        let frame = self.calls.into_root(ending);
+        let mut value = rendered(frame, self.root.unwrap_or_default(), before)?;
         if !self.preimages.is_empty() {
             value["keccak"] = json!(self.preimages);
         }
@@ -142,11 +136,12 @@ impl Erc7562Tracer {
 
     /// Keeps what is about to be hashed.
     fn keep_preimage(&mut self, interp: &Interpreter) {
-        let [.., length, offset] = interp.stack.data() else { return };
+        let [.., length, offset] = interp.stack.data().as_slice() else { return };
         let (Ok(offset), Ok(length)) = (usize::try_from(*offset), usize::try_from(*length)) else { return };
         let memory_bytes = interp.memory.len();
         let Some(end) = offset.checked_add(length) else { return };
-        if end.saturating_sub(memory_bytes) > PADDING_BYTES_MAX || !self.meter.takes(length.saturating_add(ENTRY_BYTES)) {
+        if end.saturating_sub(memory_bytes) > PADDING_BYTES_MAX || !self.meter.takes(length.saturating_add(ENTRY_BYTES))
+        {
             return;
         }
         let mut preimage = vec![0; length];
@@ -168,8 +163,7 @@ impl Erc7562Tracer {
         match self.open.last_mut() {
             Some(parent) => {
                 use InstructionResult as R;
-                frame.out_of_gas =
-                    matches!(status, R::OutOfGas | R::MemoryOOG | R::MemoryLimitOOG | R::PrecompileOOG);
+                frame.out_of_gas = matches!(status, R::OutOfGas | R::MemoryOOG | R::MemoryLimitOOG | R::PrecompileOOG);
                 parent.calls.push(frame);
             }
             None => self.root = Some(frame),
@@ -177,7 +171,7 @@ impl Erc7562Tracer {
     }
 }
 
-fn rendered<D: DatabaseRef>(mut frame: Frame, opcodes: OpcodeFrame, before: &D) -> Result<Value, D::Error> {
+fn rendered<D: Database>(mut frame: Frame, opcodes: OpcodeFrame, before: &mut D) -> Result<Value, D::Error> {
     let calls = std::mem::take(&mut frame.calls);
     let mut value = serde_json::to_value(&frame).unwrap_or_default();
     let mut sizes = Map::new();
@@ -200,7 +194,7 @@ fn rendered<D: DatabaseRef>(mut frame: Frame, opcodes: OpcodeFrame, before: &D) 
     let mut rendered_calls = Vec::with_capacity(calls.len());
     for call in calls {
         let opcodes = match call.kind {
-            super::frame::FrameKind::SelfDestruct => OpcodeFrame::default(),
+            FrameKind::SelfDestruct => OpcodeFrame::default(),
             _ => below.next().unwrap_or_default(),
         };
         rendered_calls.push(rendered(call, opcodes, before)?);
@@ -211,11 +205,11 @@ fn rendered<D: DatabaseRef>(mut frame: Frame, opcodes: OpcodeFrame, before: &D) 
     Ok(value)
 }
 
-fn code_size<D: DatabaseRef>(state: &D, address: Address) -> Result<usize, D::Error> {
-    let info = state.basic_ref(address)?.unwrap_or_default();
+fn code_size<D: Database>(state: &mut D, address: Address) -> Result<usize, D::Error> {
+    let info = state.basic(address)?.unwrap_or_default();
     let code = match info.code {
         Some(code) => code,
-        None => state.code_by_hash_ref(info.code_hash)?,
+        None => state.code_by_hash(info.code_hash)?,
     };
     Ok(code.len())
 }

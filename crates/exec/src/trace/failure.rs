@@ -29,7 +29,9 @@ pub(super) fn message(status: InstructionResult, last: LastOpcode) -> Option<Str
         R::Revert => "execution reverted",
         R::CallTooDeep => "max call depth exceeded",
         R::OutOfFunds => "insufficient balance for transfer",
-        R::OutOfGas | R::MemoryOOG | R::MemoryLimitOOG | R::PrecompileOOG | R::ReentrancySentryOOG => "out of gas",
+        R::OutOfGas | R::MemoryOOG | R::MemoryLimitOOG | R::PrecompileOOG => "out of gas",
+        // EIP-2200.
+        R::ReentrancySentryOOG => "out of gas: not enough gas for reentrancy sentry",
         R::InvalidOperandOOG => "gas uint64 overflow",
         R::OpcodeNotFound | R::InvalidFEOpcode | R::NotActivated => {
             return Some(format!("invalid opcode: {}", opcode_name(last.opcode)));

@@ -99,13 +99,7 @@ pub(super) fn flattened(root: Frame, config: FlatConfig, place: &TxPlace) -> Vec
     list
 }
 
-fn entry(
-    frame: Frame,
-    subtraces: usize,
-    trace_address: Vec<usize>,
-    config: FlatConfig,
-    place: &TxPlace,
-) -> FlatFrame {
+fn entry(frame: Frame, subtraces: usize, trace_address: Vec<usize>, config: FlatConfig, place: &TxPlace) -> FlatFrame {
     // The output of a revert says why; that of other failures says nothing.
     let has_result = frame.error.as_ref().is_none_or(|error| error == "execution reverted");
     let error = match config.convert_parity_errors {

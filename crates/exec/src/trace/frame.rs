@@ -93,7 +93,14 @@ pub(super) struct FrameLog {
 
 impl Frame {
     /// A frame that begins.
-    pub(super) fn begun(kind: FrameKind, from: Address, to: Address, input: Bytes, gas: u64, value: Option<U256>) -> Self {
+    pub(super) fn begun(
+        kind: FrameKind,
+        from: Address,
+        to: Address,
+        input: Bytes,
+        gas: u64,
+        value: Option<U256>,
+    ) -> Self {
         Self {
             from,
             gas: Some(U64::from(gas)),

@@ -19,7 +19,8 @@ pub(super) fn legacy(mut root: Frame) -> Frame {
 
 fn below(mut frame: Frame) -> Frame {
     let calls = std::mem::take(&mut frame.calls);
-    frame.calls = calls.into_iter().filter(|call| !call.circumstances.is_precompile).map(|call| callee(below(call))).collect();
+    frame.calls =
+        calls.into_iter().filter(|call| !call.circumstances.is_precompile).map(|call| callee(below(call))).collect();
     frame.revert_reason = None;
     frame
 }

@@ -118,7 +118,8 @@ fn kind(name: &str, config: Value) -> Result<TracerKind, TraceError> {
         "4byteTracer" | "4byteTracerLegacy" => TracerKind::FourByte,
         "erc7562Tracer" => {
             let Erc7562Fields { with_log, ignored_opcodes } = fields(name, config)?;
-            let ignored_opcodes = ignored_opcodes.map(|opcodes| opcodes.into_iter().filter_map(|op| op.try_into().ok()).collect());
+            let ignored_opcodes =
+                ignored_opcodes.map(|opcodes| opcodes.into_iter().filter_map(|op| op.try_into().ok()).collect());
             TracerKind::Erc7562(Erc7562Config { with_log, ignored_opcodes })
         }
         "noopTracer" => TracerKind::Noop,
@@ -198,7 +199,9 @@ mod tests {
         assert!(config.to_string().contains("callTracer"), "{config}");
         let mux = json!({"tracer": "muxTracer", "tracerConfig": {"callTracer": null, "muxTracer": {}}});
         assert!(options(mux).is_err());
-        assert!(options(json!({"tracer": "muxTracer", "tracerConfig": {"callTracer": null, "4byteTracer": null}})).is_ok());
+        assert!(
+            options(json!({"tracer": "muxTracer", "tracerConfig": {"callTracer": null, "4byteTracer": null}})).is_ok()
+        );
         assert!(options(json!({"tracer": ""})).is_ok());
     }
 

@@ -2,15 +2,13 @@
 //! `prestateTracer` with and without `diffMode`.
 
 use super::meter::{ENTRY_BYTES, Meter};
+use crate::vm::Database;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
-use revm::DatabaseRef;
 use revm::bytecode::opcode;
 use revm::context::{ContextTr, JournalTr};
 use revm::inspector::{Inspector, JournalExt};
 use revm::interpreter::interpreter_types::{Jumps, LoopControl};
-use revm::interpreter::{
-    CallInputs, CallOutcome, CreateInputs, CreateOutcome, Interpreter, InterpreterAction,
-};
+use revm::interpreter::{CallInputs, CallOutcome, CreateInputs, CreateOutcome, Interpreter, InterpreterAction};
 use revm::state::{AccountInfo, EvmState};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -117,25 +115,26 @@ impl PrestateTracer {
     }
 
     /// The answer, given the state before the transaction and all that it left.
-    pub(super) fn finish<D: DatabaseRef>(self, before: &D, after: &EvmState) -> Result<Prestate, D::Error> {
+    pub(super) fn finish<D: Database>(self, before: &mut D, after: &EvmState) -> Result<Prestate, D::Error> {
         let config = self.config;
         let mut changed = Changed::default();
         for (address, slots) in self.touched {
-            let found = before.basic_ref(address)?.unwrap_or_default();
+            let found = before.basic(address)?.unwrap_or_default();
             let mut pre = part(config, &found, before)?;
             let mut storage = BTreeMap::new();
             if !config.disable_storage {
                 for slot in slots {
-                    storage.insert(B256::from(slot), B256::from(before.storage_ref(address, slot)?));
+                    storage.insert(B256::from(slot), B256::from(before.storage(address, slot)?));
                 }
             }
             let is_kept = !config.diff_mode || {
                 let left = after.get(&address);
                 // Of an account that is gone, all that was touched is told, and nothing after.
                 left.is_some_and(|account| account.is_selfdestructed()) || {
-                    let after = change(config, &found, left.map_or(&found, |account| &account.info), &mut storage, |slot| {
-                        left.and_then(|account| account.storage.get(&slot)).map(|slot| slot.present_value())
-                    });
+                    let after =
+                        change(config, &found, left.map_or(&found, |account| &account.info), &mut storage, |slot| {
+                            left.and_then(|account| account.storage.get(&slot)).map(|slot| slot.present_value())
+                        });
                     let is_changed = after.is_some();
                     if let Some(after) = after {
                         changed.post.insert(address, after);
@@ -158,13 +157,13 @@ impl PrestateTracer {
 }
 
 /// An account without its storage.
-fn part<D: DatabaseRef>(config: PrestateConfig, info: &AccountInfo, state: &D) -> Result<AccountPart, D::Error> {
+fn part<D: Database>(config: PrestateConfig, info: &AccountInfo, state: &mut D) -> Result<AccountPart, D::Error> {
     let has_code = info.code_hash != KECCAK256_EMPTY;
     let mut code = None;
     if has_code && !config.disable_code {
         code = Some(match &info.code {
             Some(code) => code.original_bytes(),
-            None => state.code_by_hash_ref(info.code_hash)?.original_bytes(),
+            None => state.code_by_hash(info.code_hash)?.original_bytes(),
         });
     }
     let mut part = AccountPart { balance: Some(info.balance), code, ..AccountPart::default() };

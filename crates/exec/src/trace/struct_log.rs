@@ -82,7 +82,8 @@ impl StructLogger {
         self.write_step();
         let mut json = String::with_capacity(self.entries.len().saturating_add(output.len() * 2).saturating_add(128));
         // Writing to a string cannot fail.
-        let _ = write!(json, "{{\"gas\":{gas_used},\"failed\":{is_failed},\"returnValue\":\"{output}\",\"structLogs\":[");
+        let _ =
+            write!(json, "{{\"gas\":{gas_used},\"failed\":{is_failed},\"returnValue\":\"{output}\",\"structLogs\":[");
         json.push_str(&self.entries);
         json.push_str("]}");
         json
@@ -200,7 +201,8 @@ impl<CTX: ContextTr<Journal: JournalExt>> Inspector<CTX> for StructLogger {
         if has_failed {
             let last = LastOpcode { opcode: step.opcode, stack_words: step.stack.len() };
             // That it reverts is what the opcode does.
-            step.error = status.filter(|status| *status != InstructionResult::Revert).and_then(|status| message(status, last));
+            step.error =
+                status.filter(|status| *status != InstructionResult::Revert).and_then(|status| message(status, last));
         } else if !self.config.disable_storage {
             step.storage = match (step.opcode, step.stack.as_slice(), interp.stack.data().last()) {
                 (opcode::SLOAD, [.., slot], Some(value)) => Some((*slot, *value)),
