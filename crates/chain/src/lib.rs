@@ -44,6 +44,7 @@ mod stages;
 mod tail;
 mod threads;
 mod verify;
+mod what_if;
 
 pub use chain::Chain;
 pub use chain_block::ChainBlock;

@@ -15,7 +15,7 @@ use crate::import::Accepted;
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::{Address, B256, U256};
 use motet_state::trie::AccountProof;
-use motet_types::Block;
+use motet_types::{Block, StateDiff};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -88,6 +88,14 @@ impl LiveChain {
     /// As [`Chain::prove`].
     pub fn prove(&self, number: u64, address: Address, slots: &[U256]) -> Result<AccountProof, ChainError> {
         self.writer().chain.prove(number, address, slots)
+    }
+
+    /// The state root after a canonical block with further changes. See [`Chain::root_after`]. Waits for whoever writes.
+    ///
+    /// # Errors
+    /// As [`Chain::root_after`].
+    pub fn root_after(&self, number: u64, hash: B256, changes: &[&StateDiff]) -> Result<B256, ChainError> {
+        self.writer().chain.root_after(number, hash, changes)
     }
 
     /// Does something with the chain that only its writer may, and tells listeners if the head is another one then.
