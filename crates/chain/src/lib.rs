@@ -47,6 +47,7 @@ mod stages;
 mod tail;
 mod threads;
 mod verify;
+mod what_if;
 
 pub use build::{BuildRequest, BuildSource, GasLimit, SealError, SealTimes, Sealed};
 pub use chain::Chain;

@@ -1,5 +1,6 @@
 //! What every method may use.
 
+use crate::block_cache::BlockCache;
 use crate::fork_choice::ForkChoice;
 use motet_chain::{ChainReader, LiveChain};
 use std::sync::Arc;
@@ -13,11 +14,21 @@ pub struct RpcLimits {
     pub logs_blocks_max: u64,
     /// Most logs that one search answers with.
     pub logs_max: usize,
+    /// Most blocks of one fee history.
+    pub fee_history_blocks_max: u64,
+    /// Most slots that one request reads or proves.
+    pub slots_max: usize,
 }
 
 impl Default for RpcLimits {
     fn default() -> Self {
-        Self { call_gas_max: 50_000_000, logs_blocks_max: 100_000, logs_max: 20_000 }
+        Self {
+            call_gas_max: 50_000_000,
+            logs_blocks_max: 100_000,
+            logs_max: 20_000,
+            fee_history_blocks_max: 1024,
+            slots_max: 1024,
+        }
     }
 }
 
@@ -30,12 +41,14 @@ pub struct RpcContext {
     pub limits: RpcLimits,
     /// What the consensus side said.
     pub fork_choice: ForkChoice,
+    /// Blocks that were served last.
+    pub(crate) blocks: BlockCache,
 }
 
 impl RpcContext {
     /// What methods over this chain use.
     pub fn new(live: Arc<LiveChain>, limits: RpcLimits) -> Arc<Self> {
-        Arc::new(Self { live, limits, fork_choice: ForkChoice::default() })
+        Arc::new(Self { live, limits, fork_choice: ForkChoice::default(), blocks: BlockCache::default() })
     }
 
     /// Reads the chain.

@@ -6,16 +6,32 @@
 //! answers. This crate refuses to know the store's layout and the EVM.
 
 mod args;
+mod block_arg;
+mod block_cache;
+mod block_json;
+mod block_lookup;
 mod context;
 mod error;
+mod eth_blocks;
 mod eth_chain;
+mod eth_config;
+mod eth_fees;
+mod eth_proofs;
+mod eth_state;
+mod eth_transactions;
 mod fork_choice;
+mod hex_args;
 mod method_groups;
 mod methods;
+mod raw_data;
+mod receipt_json;
+mod served_block;
 
 pub use args::Args;
+pub use block_arg::{BlockArg, BlockTag};
 pub use context::{RpcContext, RpcLimits};
 pub use error::RpcError;
 pub use fork_choice::ForkChoice;
 pub use method_groups::{OpenGroups, all_methods, open_methods};
 pub use methods::{MethodSet, Methods};
+pub use served_block::{Receipts, ServedBlock};
