@@ -6,11 +6,21 @@
 //! answers. This crate refuses to know the store's layout and the EVM.
 
 mod args;
+mod auth;
 mod context;
 mod error;
+mod limits;
 mod methods;
+mod metrics;
+mod server;
+mod tls;
 
 pub use args::Args;
+pub use auth::{JwtError, JwtSecret, JwtSecretError};
 pub use context::{RpcContext, RpcLimits};
 pub use error::RpcError;
+pub use limits::ServerLimits;
 pub use methods::{MethodSet, Methods};
+pub use metrics::RpcMetrics;
+pub use server::{AllowedNames, RpcServer, RunningServer, ServerConfig, ServerError};
+pub use tls::{TlsError, TlsFiles};
