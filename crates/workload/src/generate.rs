@@ -37,6 +37,7 @@ pub use chain::{CHAIN_GAS_MAX, CHAIN_TX_COUNT_MAX, ChainGenerator, GeneratedBloc
 pub use cold_reads::ColdReads;
 pub use error::GenerateError;
 pub use scene::ROUNDS_MAX;
+pub use system_contract::system_contracts;
 pub use traffic::{Traffic, TrafficError, TrafficMix};
 
 use accounts::Accounts;
