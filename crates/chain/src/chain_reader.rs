@@ -5,15 +5,21 @@
 //! ```
 //!
 //! A reader never waits for an import. It sees whole blocks alone: the head that it gives out is durable, and so is all below.
+//!
+//! A development chain lets its state be changed between blocks ([`crate::interventions`]). Whoever asks for the state of
+//! the head, by whatever name, gets it with these changes: it is the state that the next block starts from. So methods that
+//! read at "latest" or "pending" need not think of them, as long as they ask here ([`ChainReader::head_with_state`],
+//! [`ChainReader::state_of`], [`ChainReader::state_at`]). Roots and proofs are those of blocks, without.
 
 use crate::chain_block::ChainBlock;
 use crate::chain_error::ChainError;
 use crate::chain_view::ChainView;
 use crate::encoding::{decode_receipts, decode_record};
+use crate::interventions::Interventions;
 use crate::lookup;
 use alloy_consensus::ReceiptEnvelope;
 use alloy_primitives::B256;
-use motet_state::store::Store;
+use motet_state::store::{Store, StoredState};
 use motet_types::{BlockRecord, ChainSpec};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -27,11 +33,13 @@ pub struct ChainReader {
     store: Arc<Store>,
     genesis: Arc<ChainBlock>,
     head: Arc<RwLock<Arc<ChainBlock>>>,
+    interventions: Arc<Interventions>,
 }
 
 impl ChainReader {
     pub(crate) fn new(spec: ChainSpec, store: Arc<Store>, genesis: Arc<ChainBlock>, head: Arc<ChainBlock>) -> Self {
-        Self { spec: Arc::new(spec), store, genesis, head: Arc::new(RwLock::new(head)) }
+        let (head, interventions) = (Arc::new(RwLock::new(head)), Arc::default());
+        Self { spec: Arc::new(spec), store, genesis, head, interventions }
     }
 
     /// Says that this block is the head now. Its state is in the store.
@@ -52,6 +60,11 @@ impl ChainReader {
     /// The store below, for what it can say of blocks and states.
     pub fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    /// The changes that the next block starts with.
+    pub fn interventions(&self) -> &Interventions {
+        &self.interventions
     }
 
     /// The last block of the canonical chain.
@@ -124,7 +137,7 @@ impl ChainReader {
         Ok(self.store.transaction(hash)?)
     }
 
-    /// The head with the state after it.
+    /// The head with the state after it, which the next block starts from.
     ///
     /// # Errors
     /// When the store fails.
@@ -140,7 +153,7 @@ impl ChainReader {
     }
 
     /// The state after a canonical block, as far back as the history reaches, with the ancestors' hashes for BLOCKHASH.
-    /// `None`: the block is not canonical any more.
+    /// `None`: the block is not canonical any more. That of the head is what the next block starts from.
     ///
     /// # Errors
     /// When the history does not hold it, or the store fails.
@@ -149,10 +162,10 @@ impl ChainReader {
         if state.hash() != block.hash() {
             return Ok(None);
         }
-        Ok(Some(self.with_first_parent(ChainView::new(state))))
+        Ok(Some(self.with_interventions(state)))
     }
 
-    /// The state after the canonical block at a height.
+    /// The state after the canonical block at a height. That of the head is what the next block starts from.
     ///
     /// # Errors
     /// When the history does not hold it, or the store fails.
@@ -161,7 +174,25 @@ impl ChainReader {
         if !(first..=head).contains(&number) {
             return Err(ChainError::NoBlock { number, first, head });
         }
-        Ok(self.with_first_parent(ChainView::new(self.store.state_at(number)?)))
+        Ok(self.with_interventions(self.store.state_at(number)?))
+    }
+
+    /// The state after a canonical block as the block left it. See [`ChainReader::state_of`].
+    ///
+    /// # Errors
+    /// When the history does not hold it, or the store fails.
+    pub fn state_without_interventions(&self, block: &ChainBlock) -> Result<Option<ChainView>, ChainError> {
+        let state = self.store.state_at(block.number())?;
+        Ok((state.hash() == block.hash()).then(|| self.with_first_parent(ChainView::new(state))))
+    }
+
+    fn with_interventions(&self, state: StoredState) -> ChainView {
+        let changes = self.interventions.over(&state.hash());
+        let view = self.with_first_parent(ChainView::new(state));
+        match changes {
+            Some(changes) => view.with_changes(changes),
+            None => view,
+        }
     }
 
     /// A chain that starts above zero knows the hash of its first block's parent, too.

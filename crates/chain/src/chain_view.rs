@@ -37,6 +37,12 @@ impl ChainView {
         self.hashes.insert(number, hash);
     }
 
+    /// With changes that were made to the state behind the block.
+    pub(crate) fn with_changes(mut self, changes: Arc<StateDiff>) -> Self {
+        self.above.push(changes);
+        self
+    }
+
     /// With the hash of an ancestor that the store does not have.
     pub(crate) fn with_hash(mut self, number: u64, hash: B256) -> Self {
         self.hashes.insert(number, hash);

@@ -8,9 +8,14 @@
 mod args;
 mod context;
 mod error;
+mod eth_chain;
+mod fork_choice;
+mod method_groups;
 mod methods;
 
 pub use args::Args;
 pub use context::{RpcContext, RpcLimits};
 pub use error::RpcError;
+pub use fork_choice::ForkChoice;
+pub use method_groups::{OpenGroups, all_methods, open_methods};
 pub use methods::{MethodSet, Methods};
