@@ -6,16 +6,26 @@
 //! answers. This crate refuses to know the store's layout and the EVM.
 
 mod args;
+mod auth;
 mod context;
 mod error;
 mod eth_chain;
 mod fork_choice;
+mod limits;
 mod method_groups;
 mod methods;
+mod metrics;
+mod server;
+mod tls;
 
 pub use args::Args;
+pub use auth::{JwtError, JwtSecret, JwtSecretError};
 pub use context::{RpcContext, RpcLimits};
 pub use error::RpcError;
 pub use fork_choice::ForkChoice;
+pub use limits::ServerLimits;
 pub use method_groups::{OpenGroups, all_methods, open_methods};
 pub use methods::{MethodSet, Methods};
+pub use metrics::RpcMetrics;
+pub use server::{AllowedNames, RpcServer, RunningServer, ServerConfig, ServerError};
+pub use tls::{TlsError, TlsFiles};
