@@ -18,6 +18,7 @@ pub use plan::Mining;
 use crate::build::{BuildRequest, BuildSource, GasLimit, SealError, Sealed};
 use crate::chain_block::ChainBlock;
 use crate::live_chain::LiveChain;
+use crate::validate::next_base_fee;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use motet_types::Fork;
 use plan::{Plan, Step};
@@ -186,7 +187,12 @@ impl Producer {
 
     /// Whether the pool has something for a block on the head.
     fn has_includable(&self) -> bool {
-        self.live.pool().has_includable()
+        let head = self.live.reader().head();
+        let next = self.with_settings(|settings| settings.next_base_fee);
+        let header = &head.block().header;
+        let base_fee = next.unwrap_or_else(|| header.base_fee_per_gas.map_or(0, |_| next_base_fee(header)));
+        // Blobs have a price of their own, which is left to the block itself.
+        self.live.pool().best(base_fee, 0).next().is_some()
     }
 
     /// Whether an interval has a block even without transactions. Not where its timestamp would run ahead of the clock: with
