@@ -7,10 +7,12 @@
 
 mod args;
 mod context;
+mod dev;
 mod error;
 mod methods;
 
 pub use args::Args;
 pub use context::{RpcContext, RpcLimits};
+pub use dev::DevAccounts;
 pub use error::RpcError;
 pub use methods::{MethodSet, Methods};
