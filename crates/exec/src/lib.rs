@@ -12,6 +12,7 @@
 
 pub mod alloy_adapter;
 mod bloom;
+pub mod call;
 mod committed_end;
 mod error;
 mod executor;

@@ -1,4 +1,4 @@
-//! `motet bench predict` ([`predict`]), `motet bench state` ([`state`]), and `motet bench exec`: the engines beside a plain loop over stock revm, on the same blocks in one process.
+//! `motet bench predict` ([`predict`]), `motet bench state` ([`state`]), `motet bench node` ([`node`]), and `motet bench exec`: the engines beside a plain loop over stock revm, on the same blocks in one process.
 //!
 //! ```text
 //! blocks --pass 1..N--> each block: every contender, in an order that changes --> samples --> medians, ratios
@@ -12,6 +12,7 @@ mod contender;
 mod latency;
 pub(crate) mod machine;
 mod measure;
+mod node;
 mod page;
 mod predict;
 pub(crate) mod prepared;
@@ -54,6 +55,7 @@ pub(crate) struct BenchArgs {
 #[derive(Debug, Subcommand)]
 enum Subject {
     Exec(ExecArgs),
+    Node(node::NodeArgs),
     Predict(predict::PredictArgs),
     State(Box<state::StateArgs>),
 }
@@ -108,6 +110,7 @@ pub(crate) struct ExecArgs {
 pub(crate) fn run(args: &BenchArgs) -> eyre::Result<Verdict> {
     match &args.what {
         Subject::Exec(args) => exec(args),
+        Subject::Node(args) => node::run(args),
         Subject::Predict(args) => predict::run(args),
         Subject::State(args) => state::run(args),
     }

@@ -1,5 +1,6 @@
 //! What every method may use.
 
+use crate::fork_choice::ForkChoice;
 use motet_chain::{ChainReader, LiveChain};
 use std::sync::Arc;
 
@@ -21,15 +22,22 @@ impl Default for RpcLimits {
 }
 
 /// What every method may use.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct RpcContext {
     /// The chain.
     pub live: Arc<LiveChain>,
     /// Bounds.
     pub limits: RpcLimits,
+    /// What the consensus side said.
+    pub fork_choice: ForkChoice,
 }
 
 impl RpcContext {
+    /// What methods over this chain use.
+    pub fn new(live: Arc<LiveChain>, limits: RpcLimits) -> Arc<Self> {
+        Arc::new(Self { live, limits, fork_choice: ForkChoice::default() })
+    }
+
     /// Reads the chain.
     pub fn reader(&self) -> &ChainReader {
         self.live.reader()

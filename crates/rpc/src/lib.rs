@@ -9,10 +9,15 @@ mod args;
 mod context;
 mod dev;
 mod error;
+mod eth_chain;
+mod fork_choice;
+mod method_groups;
 mod methods;
 
 pub use args::Args;
 pub use context::{RpcContext, RpcLimits};
 pub use dev::DevAccounts;
 pub use error::RpcError;
+pub use fork_choice::ForkChoice;
+pub use method_groups::{OpenGroups, all_methods, open_methods};
 pub use methods::{MethodSet, Methods};

@@ -21,6 +21,7 @@ mod chain;
 mod cold_reads;
 mod dice;
 mod envelope;
+mod erc20;
 mod error;
 #[cfg(test)]
 mod executed;
@@ -35,6 +36,7 @@ mod zipf;
 
 pub use chain::{CHAIN_GAS_MAX, CHAIN_TX_COUNT_MAX, ChainGenerator, GeneratedBlock};
 pub use cold_reads::ColdReads;
+pub use erc20::Erc20;
 pub use error::GenerateError;
 pub use scene::ROUNDS_MAX;
 pub use traffic::{Traffic, TrafficError, TrafficMix};

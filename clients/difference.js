@@ -1,0 +1,34 @@
+// What differs between two lists of steps, and which of it is known.
+
+/** Paths at which two values differ: `[{ path, anvil, motet }]`. */
+export function differences(anvil, motet, path = '') {
+  if (Object.is(anvil, motet)) return [];
+  const bothObjects = [anvil, motet].every((value) => value !== null && typeof value === 'object');
+  if (!bothObjects || Array.isArray(anvil) !== Array.isArray(motet)) return [{ path, anvil, motet }];
+  const keys = new Set([...Object.keys(anvil), ...Object.keys(motet)]);
+  return [...keys].sort().flatMap((key) => differences(anvil[key], motet[key], path ? `${path}.${key}` : key));
+}
+
+/** Differences of two lists of steps, compared by the steps' names, each with its step. */
+export function stepDifferences(anvil, motet) {
+  const names = (steps) => steps.map(({ step }) => step);
+  const of = (steps, name) => steps.find(({ step }) => step === name);
+  const all = [...new Set([...names(anvil), ...names(motet)])];
+  return all.flatMap((step) => {
+    const [one, other] = [of(anvil, step), of(motet, step)];
+    if (!one || !other) return [{ step, path: '', anvil: one && one.value, motet: other && other.value }];
+    return differences(one.value, other.value).map((found) => ({ step, ...found }));
+  });
+}
+
+/** Whether a known difference is this one. A `*` in its step or path stands for anything. */
+export function isKnown(known, client, { step, path }) {
+  const fits = (pattern, text) =>
+    new RegExp(`^${pattern.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&')).join('.*')}$`).test(text);
+  return fits(known.client, client) && fits(known.step, step) && fits(known.path, path);
+}
+
+export function shown(value) {
+  const text = value === undefined ? '(nothing)' : JSON.stringify(value);
+  return text.length > 300 ? `${text.slice(0, 300)}...` : text;
+}
