@@ -121,3 +121,6 @@ struct CacheIdentity {
     number: u64,
     hash: B256,
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,7 +53,7 @@ impl Cache {
         let mut file =
             options.read(true).write(true).create(true).truncate(false).open(path).map_err(failed("open"))?;
         let mut bytes = Vec::new();
-        file.by_ref().take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(failed("read"))?;
+        (&file).take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(failed("read"))?;
         let head = head_of(identity);
         let mut found = Vec::new();
         let whole = match bytes.strip_prefix(MAGIC.as_slice()) {
@@ -147,7 +147,9 @@ fn encode(answer: &Found, out: &mut Vec<u8>) {
             BLOCK_HASH
         }
     };
-    let Some(length) = u32::try_from(body.len()).ok().filter(|length| *length as usize <= ANSWER_BYTES_MAX) else { return };
+    let Some(length) = u32::try_from(body.len()).ok().filter(|length| *length as usize <= ANSWER_BYTES_MAX) else {
+        return;
+    };
     let start = out.len();
     out.push(kind);
     out.extend(length.to_le_bytes());

@@ -104,13 +104,8 @@ impl Desk {
                 Some(cache)
             }
         };
-        let shared = Shared {
-            remote,
-            number,
-            state: Mutex::new(state),
-            queued: Condvar::new(),
-            cache: Mutex::new(cache),
-        };
+        let shared =
+            Shared { remote, number, state: Mutex::new(state), queued: Condvar::new(), cache: Mutex::new(cache) };
         let mut desk = Self { shared: Arc::new(shared), threads: Vec::with_capacity(THREADS) };
         for n in 0..THREADS {
             let shared = Arc::clone(&desk.shared);

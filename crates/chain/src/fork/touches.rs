@@ -82,10 +82,9 @@ impl Touches {
     }
 
     fn enter(&mut self, height: u64, hash: B256, record: &BlockRecord) {
-        let mut block =
-            BlockTouches { height, hash, accounts: Vec::new(), slots: Vec::new(), emptied: Vec::new() };
+        let mut block = BlockTouches { height, hash, accounts: Vec::new(), slots: Vec::new(), emptied: Vec::new() };
         let lookup = Arc::make_mut(&mut self.lookup);
-        let mut account = |lookup: &mut Lookup, block: &mut BlockTouches, address: Address| {
+        let account = |lookup: &mut Lookup, block: &mut BlockTouches, address: Address| {
             lookup.accounts.entry(address).or_insert_with(|| {
                 block.accounts.push(address);
                 height
@@ -146,7 +145,11 @@ mod tests {
         let changed = vec![StorageChange::new(index, U256::from(1))];
         listed.storage_changes.push(SlotChanges::new(U256::from(slot), changed));
         let wipes = if is_wiped { vec![StorageWipe { address, index }] } else { Vec::new() };
-        BlockRecord { list: vec![listed, AccountChanges::new(Address::repeat_byte(0xee))], wipes, ..BlockRecord::default() }
+        BlockRecord {
+            list: vec![listed, AccountChanges::new(Address::repeat_byte(0xee))],
+            wipes,
+            ..BlockRecord::default()
+        }
     }
 
     #[test]
