@@ -8,8 +8,35 @@
 //! ```
 
 mod accounts;
+mod control;
 mod fill;
+mod impersonate;
+mod info;
+mod mine;
 mod number;
+mod send;
 mod sign;
+mod snapshots;
+mod state;
+mod time;
 
 pub use accounts::DevAccounts;
+pub use control::{DevControl, ForkSource};
+
+use crate::methods::{MethodSet, Methods};
+
+/// `anvil_*`, `evm_*`, `hardhat_*`, and what signs with the keys of development accounts.
+#[derive(Clone, Copy, Debug)]
+pub struct DevMethods;
+
+impl MethodSet for DevMethods {
+    fn add_to(methods: &mut Methods) {
+        send::add_to(methods);
+        impersonate::add_to(methods);
+        state::add_to(methods);
+        mine::add_to(methods);
+        time::add_to(methods);
+        snapshots::add_to(methods);
+        info::add_to(methods);
+    }
+}

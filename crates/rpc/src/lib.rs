@@ -16,7 +16,7 @@ mod methods;
 
 pub use args::Args;
 pub use context::{RpcContext, RpcLimits};
-pub use dev::DevAccounts;
+pub use dev::{DevAccounts, DevControl, DevMethods, ForkSource};
 pub use error::RpcError;
 pub use fork_choice::ForkChoice;
 pub use method_groups::{OpenGroups, all_methods, open_methods};

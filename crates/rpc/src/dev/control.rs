@@ -6,13 +6,12 @@ use crate::context::RpcContext;
 use crate::error::RpcError;
 use alloy_primitives::{Address, B256};
 use motet_chain::{Intervention, InterventionError, Producer};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What the methods of a development node work with.
 #[derive(Debug)]
 pub struct DevControl {
     accounts: DevAccounts,
-    producer: Arc<Producer>,
     snapshots: Mutex<Snapshots>,
     /// Differs from start to start: tools tell by it whether they talk to the same node.
     instance: B256,
@@ -33,9 +32,9 @@ pub struct ForkSource {
 }
 
 impl DevControl {
-    /// For these accounts, with blocks by this producer. `instance` should differ from start to start.
-    pub fn new(accounts: DevAccounts, producer: Arc<Producer>, instance: B256) -> Self {
-        Self { accounts, producer, snapshots: Mutex::default(), instance, fork: None }
+    /// For these accounts. `instance` should differ from start to start.
+    pub fn new(accounts: DevAccounts, instance: B256) -> Self {
+        Self { accounts, snapshots: Mutex::default(), instance, fork: None }
     }
 
     /// For a chain that is a fork.
@@ -47,10 +46,6 @@ impl DevControl {
     /// Whom the node signs for.
     pub fn accounts(&self) -> &DevAccounts {
         &self.accounts
-    }
-
-    pub(super) fn producer(&self) -> &Producer {
-        &self.producer
     }
 
     pub(super) fn snapshots(&self) -> MutexGuard<'_, Snapshots> {
@@ -71,7 +66,15 @@ impl DevControl {
 /// # Errors
 /// When it has none.
 pub(super) fn of(ctx: &RpcContext) -> Result<&DevControl, RpcError> {
-    ctx.dev.as_deref().ok_or_else(|| RpcError::server("this node is no development node"))
+    ctx.dev().ok_or_else(|| RpcError::server("this node is no development node"))
+}
+
+/// Who makes the blocks.
+///
+/// # Errors
+/// When nobody does.
+pub(super) fn producer(ctx: &RpcContext) -> Result<&Producer, RpcError> {
+    ctx.producer().ok_or_else(|| RpcError::server("this node makes no blocks"))
 }
 
 /// Changes an account over the head, and lets the pool judge its transactions anew.
@@ -86,7 +89,7 @@ pub(super) fn intervene(ctx: &RpcContext, address: Address, change: Intervention
     })?;
     tell_pool(ctx)?;
     // Something may have become affordable.
-    of(ctx)?.producer().poke();
+    producer(ctx)?.poke();
     Ok(())
 }
 

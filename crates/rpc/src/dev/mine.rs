@@ -32,7 +32,7 @@ pub(super) fn add_to(methods: &mut Methods) {
         };
         if let Some(timestamp) = timestamp {
             let next = check_next(ctx, timestamp)?;
-            control::of(ctx)?.producer().with_settings(|settings| settings.clock.next = Some(next));
+            control::producer(ctx)?.with_settings(|settings| settings.clock.next = Some(next));
         }
         mine(ctx, blocks, None)?;
         Ok("0x0")
@@ -46,7 +46,7 @@ pub(super) fn add_to(methods: &mut Methods) {
     }
     for name in ["evm_setAutomine", "anvil_setAutomine"] {
         methods.add_quick(name, |ctx, args| {
-            let producer = control::of(ctx)?.producer();
+            let producer = control::producer(ctx)?;
             match (args.required("enabled")?, producer.mining()) {
                 (true, _) => producer.set_mining(Mining::OnDemand),
                 (false, Mining::OnDemand) => producer.set_mining(Mining::Manual),
@@ -56,18 +56,18 @@ pub(super) fn add_to(methods: &mut Methods) {
         });
     }
     for name in ["anvil_getAutomine", "hardhat_getAutomine"] {
-        methods.add_quick(name, |ctx, _| Ok(control::of(ctx)?.producer().mining() == Mining::OnDemand));
+        methods.add_quick(name, |ctx, _| Ok(control::producer(ctx)?.mining() == Mining::OnDemand));
     }
     for name in ["evm_setIntervalMining", "anvil_setIntervalMining"] {
         methods.add_quick(name, |ctx, args| {
             let interval = seconds(args.required("interval")?)?;
             let mining = if interval == 0 { Mining::Manual } else { Mining::Interval(Duration::from_secs(interval)) };
-            control::of(ctx)?.producer().set_mining(mining);
+            control::producer(ctx)?.set_mining(mining);
             Ok(true)
         });
     }
     methods.add_quick("anvil_getIntervalMining", |ctx, _| {
-        Ok(match control::of(ctx)?.producer().mining() {
+        Ok(match control::producer(ctx)?.mining() {
             Mining::Interval(interval) => Some(interval.as_secs()),
             Mining::OnDemand | Mining::Manual => None,
         })
@@ -79,7 +79,7 @@ fn add_settings_to(methods: &mut Methods) {
     for name in ["anvil_setCoinbase", "hardhat_setCoinbase"] {
         methods.add_quick(name, |ctx, args| {
             let beneficiary: Address = args.required("address")?;
-            control::of(ctx)?.producer().with_settings(|settings| settings.beneficiary = beneficiary);
+            control::producer(ctx)?.with_settings(|settings| settings.beneficiary = beneficiary);
             Ok(())
         });
     }
@@ -87,7 +87,7 @@ fn add_settings_to(methods: &mut Methods) {
         methods.add_quick(name, |ctx, args| {
             let fee = args.required::<Number>("baseFee")?.to_u64();
             let fee = fee.ok_or_else(|| RpcError::params("invalid argument 0: baseFee: 64 bits at most"))?;
-            control::of(ctx)?.producer().with_settings(|settings| settings.next_base_fee = Some(fee));
+            control::producer(ctx)?.with_settings(|settings| settings.next_base_fee = Some(fee));
             Ok(())
         });
     }
@@ -95,14 +95,14 @@ fn add_settings_to(methods: &mut Methods) {
         methods.add_quick(name, |ctx, args| {
             let limit = args.required::<Number>("gasLimit")?.to_u64().filter(|limit| (1..1 << 63).contains(limit));
             let limit = limit.ok_or_else(|| RpcError::params("invalid argument 0: gasLimit: from 1 to 2^63 - 1"))?;
-            control::of(ctx)?.producer().with_settings(|settings| settings.gas_limit = GasLimit::Exactly(limit));
+            control::producer(ctx)?.with_settings(|settings| settings.gas_limit = GasLimit::Exactly(limit));
             Ok(true)
         });
     }
     for name in ["hardhat_setPrevRandao", "anvil_setPrevRandao"] {
         methods.add_quick(name, |ctx, args| {
             let randao: B256 = args.required("prevRandao")?;
-            control::of(ctx)?.producer().with_settings(|settings| settings.next_prev_randao = Some(randao));
+            control::producer(ctx)?.with_settings(|settings| settings.next_prev_randao = Some(randao));
             Ok(())
         });
     }
@@ -112,7 +112,7 @@ fn add_settings_to(methods: &mut Methods) {
 fn mine(ctx: &RpcContext, blocks: Option<Number>, interval: Option<u64>) -> Result<(), RpcError> {
     let count = blocks.map_or(Some(1), Number::to_u64).filter(|count| *count <= BLOCKS_MAX);
     let count = count.ok_or_else(|| RpcError::params(format!("at most {BLOCKS_MAX} blocks in one request")))?;
-    let producer = control::of(ctx)?.producer();
+    let producer = control::producer(ctx)?;
     for n in 0..count {
         if let Some(interval) = interval.filter(|_| n > 0) {
             let next = ctx.reader().head().block().header.timestamp.saturating_add(interval.max(1));

@@ -65,7 +65,7 @@ fn send(ctx: &RpcContext, request: TransactionRequest) -> Result<B256, RpcError>
         }
     };
     let hash = submitted.map_err(|error| RpcError::server(error.to_string()))?;
-    dev.producer().settle();
+    control::producer(ctx)?.settle();
     Ok(hash)
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Snapshots {
 /// Adds the methods.
 pub(super) fn add_to(methods: &mut Methods) {
     for name in ["evm_snapshot", "anvil_snapshot"] {
-        methods.add(name, |ctx, _| Ok(U256::from(take(ctx, control::of(ctx)?))));
+        methods.add(name, |ctx, _| take(ctx, control::of(ctx)?).map(U256::from));
     }
     for name in ["evm_revert", "anvil_revert"] {
         methods.add(name, |ctx, args| {
@@ -91,15 +91,15 @@ impl Snapshots {
     }
 }
 
-fn take(ctx: &RpcContext, dev: &DevControl) -> u64 {
+fn take(ctx: &RpcContext, dev: &DevControl) -> Result<u64, RpcError> {
     // No block may come between the looks at head, changes and pool.
     let held = ctx.reader().interventions().hold();
     let head = ctx.reader().head().hash();
     let changes = held.over(&head);
-    let settings = dev.producer().with_settings(|settings| settings.clone());
+    let settings = control::producer(ctx)?.with_settings(|settings| settings.clone());
     let content = ctx.live.pool().content();
     let waiting = content.pending.into_values().chain(content.queued.into_values()).flatten().collect();
-    dev.snapshots().push(|id| Snapshot { id, head, changes, settings, waiting })
+    Ok(dev.snapshots().push(|id| Snapshot { id, head, changes, settings, waiting }))
 }
 
 /// Goes back to a snapshot, which ends it and all after it. `false`: there is none of this name.
@@ -111,7 +111,7 @@ fn go_back(ctx: &RpcContext, dev: &DevControl, id: u64) -> Result<bool, RpcError
     if went.is_ok() {
         let put = held.put(head, changes).map_err(|error| RpcError::internal(error.to_string()));
         put.and_then(|()| tell_pool(ctx)).and_then(|()| refill(ctx, &waiting))?;
-        dev.producer().with_settings(|now| *now = settings);
+        control::producer(ctx)?.with_settings(|now| *now = settings);
         dev.snapshots().forget_from(id);
     }
     drop(held);
@@ -126,7 +126,7 @@ fn reset(ctx: &RpcContext, dev: &DevControl) -> Result<(), RpcError> {
     held.put(first, None).map_err(|error| RpcError::internal(error.to_string()))?;
     tell_pool(ctx)?;
     refill(ctx, &[])?;
-    dev.producer().with_settings(|settings| {
+    control::producer(ctx)?.with_settings(|settings| {
         settings.clock = Default::default();
         settings.next_base_fee = None;
         settings.next_prev_randao = None;

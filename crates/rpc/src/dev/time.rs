@@ -15,7 +15,7 @@ pub(super) fn add_to(methods: &mut Methods) {
     for name in ["evm_increaseTime", "anvil_increaseTime"] {
         methods.add_quick(name, |ctx, args| {
             let more = i64::try_from(seconds(args.required("seconds")?)?).unwrap_or(i64::MAX);
-            control::of(ctx)?.producer().with_settings(|settings| {
+            control::producer(ctx)?.with_settings(|settings| {
                 let offset =
                     settings.clock.offset.checked_add(more).filter(|offset| offset.unsigned_abs() <= SECONDS_MAX);
                 settings.clock.offset = offset.ok_or_else(too_late)?;
@@ -26,7 +26,7 @@ pub(super) fn add_to(methods: &mut Methods) {
     for name in ["evm_setTime", "anvil_setTime"] {
         methods.add_quick(name, |ctx, args| {
             let now = seconds(args.required("timestamp")?)?;
-            let producer = control::of(ctx)?.producer();
+            let producer = control::producer(ctx)?;
             let wall = producer.wall_seconds();
             producer.with_settings(|settings| {
                 let before = settings.clock.now(wall);
@@ -38,20 +38,20 @@ pub(super) fn add_to(methods: &mut Methods) {
     for name in ["evm_setNextBlockTimestamp", "anvil_setNextBlockTimestamp"] {
         methods.add_quick(name, |ctx, args| {
             let next = check_next(ctx, args.required("timestamp")?)?;
-            control::of(ctx)?.producer().with_settings(|settings| settings.clock.next = Some(next));
+            control::producer(ctx)?.with_settings(|settings| settings.clock.next = Some(next));
             Ok(U64::from(next))
         });
     }
     for name in ["evm_setBlockTimestampInterval", "anvil_setBlockTimestampInterval"] {
         methods.add_quick(name, |ctx, args| {
             let interval = seconds(args.required("seconds")?)?;
-            control::of(ctx)?.producer().with_settings(|settings| settings.clock.interval = Some(interval));
+            control::producer(ctx)?.with_settings(|settings| settings.clock.interval = Some(interval));
             Ok(())
         });
     }
     for name in ["evm_removeBlockTimestampInterval", "anvil_removeBlockTimestampInterval"] {
         methods.add_quick(name, |ctx, _| {
-            Ok(control::of(ctx)?.producer().with_settings(|settings| settings.clock.interval.take().is_some()))
+            Ok(control::producer(ctx)?.with_settings(|settings| settings.clock.interval.take().is_some()))
         });
     }
 }
