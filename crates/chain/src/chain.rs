@@ -14,6 +14,7 @@ use crate::chain_options::EarlyRoot;
 use crate::chain_reader::ChainReader;
 use crate::chain_view::ChainView;
 use crate::fork::Fork;
+use crate::head_change::HeadChange;
 use crate::side_blocks::SideBlocks;
 use crate::tail::Tail;
 use crate::threads::Threads;
@@ -42,6 +43,8 @@ pub struct Chain {
     pub(crate) side: SideBlocks,
     pub(crate) early_root: EarlyRoot,
     pub(crate) early_root_transactions_min: usize,
+    /// How the head changed since somebody asked; `None`: nobody asks.
+    pub(crate) told: Option<HeadChange>,
     /// Why nothing can be imported any more.
     pub(crate) broken: Option<String>,
 }
