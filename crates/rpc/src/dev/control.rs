@@ -87,15 +87,8 @@ pub(super) fn intervene(ctx: &RpcContext, address: Address, change: Intervention
         InterventionError::Full | InterventionError::CodeSize { .. } => RpcError::params(error.to_string()),
         InterventionError::Moving => RpcError::server(error.to_string()),
     })?;
-    tell_pool(ctx)?;
+    ctx.live.pool().revise([address])?;
     // Something may have become affordable.
     producer(ctx)?.poke();
     Ok(())
-}
-
-/// Has the pool see the state as it is changed now.
-pub(super) fn tell_pool(ctx: &RpcContext) -> Result<(), RpcError> {
-    let reader = ctx.reader();
-    let changes = reader.interventions().over(&reader.head().hash());
-    Ok(ctx.live.pool().set_changes(changes)?)
 }

@@ -12,7 +12,7 @@ use alloy_dyn_abi::TypedData;
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_rpc_types_eth::TransactionRequest;
-use motet_chain::Origin;
+use motet_chain::pool::Origin;
 use motet_types::Transaction;
 
 /// Adds the methods.

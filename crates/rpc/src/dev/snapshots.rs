@@ -1,12 +1,13 @@
 //! The chain as it was, and back to it.
 
-use super::control::{self, DevControl, tell_pool};
+use super::control::{self, DevControl};
 use super::number::Number;
 use crate::context::RpcContext;
 use crate::error::RpcError;
 use crate::methods::Methods;
 use alloy_primitives::{B256, U256};
-use motet_chain::{BlockSettings, Origin, PoolTransaction};
+use motet_chain::BlockSettings;
+use motet_chain::pool::{Origin, PoolTransaction};
 use motet_types::StateDiff;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -110,7 +111,7 @@ fn go_back(ctx: &RpcContext, dev: &DevControl, id: u64) -> Result<bool, RpcError
     let went = ctx.live.set_head(head).map_err(|error| RpcError::server(format!("snapshot {id:#x}: {error}")));
     if went.is_ok() {
         let put = held.put(head, changes).map_err(|error| RpcError::internal(error.to_string()));
-        put.and_then(|()| tell_pool(ctx)).and_then(|()| refill(ctx, &waiting))?;
+        put.and_then(|()| refill(ctx, &waiting))?;
         control::producer(ctx)?.with_settings(|now| *now = settings);
         dev.snapshots().forget_from(id);
     }
@@ -124,7 +125,6 @@ fn reset(ctx: &RpcContext, dev: &DevControl) -> Result<(), RpcError> {
     let first = ctx.reader().genesis().hash();
     ctx.live.set_head(first).map_err(|error| RpcError::server(format!("the first block: {error}")))?;
     held.put(first, None).map_err(|error| RpcError::internal(error.to_string()))?;
-    tell_pool(ctx)?;
     refill(ctx, &[])?;
     control::producer(ctx)?.with_settings(|settings| {
         settings.clock = Default::default();
@@ -139,6 +139,8 @@ fn reset(ctx: &RpcContext, dev: &DevControl) -> Result<(), RpcError> {
 fn refill(ctx: &RpcContext, waiting: &[Arc<PoolTransaction>]) -> Result<(), RpcError> {
     let pool = ctx.live.pool();
     pool.clear().map_err(|error| RpcError::internal(error.to_string()))?;
+    // What it had read of senders is of another state.
+    pool.revise([])?;
     for transaction in waiting {
         // What is not valid any more, though it was then, is as good as mined by somebody else.
         let _ = match transaction.is_impersonated {
