@@ -1,8 +1,9 @@
 //! What every method may use.
 
+use crate::dev::DevControl;
 use crate::fork_choice::ForkChoice;
-use motet_chain::{ChainReader, LiveChain};
-use std::sync::Arc;
+use motet_chain::{ChainReader, LiveChain, Producer};
+use std::sync::{Arc, OnceLock};
 
 /// How much one request may cost.
 #[derive(Clone, Debug)]
@@ -30,16 +31,38 @@ pub struct RpcContext {
     pub limits: RpcLimits,
     /// What the consensus side said.
     pub fork_choice: ForkChoice,
+    producer: OnceLock<Arc<Producer>>,
+    dev: OnceLock<Arc<DevControl>>,
 }
 
 impl RpcContext {
     /// What methods over this chain use.
     pub fn new(live: Arc<LiveChain>, limits: RpcLimits) -> Arc<Self> {
-        Arc::new(Self { live, limits, fork_choice: ForkChoice::default() })
+        Arc::new(Self { live, limits, fork_choice: ForkChoice::default(), producer: OnceLock::new(), dev: OnceLock::new() })
     }
 
     /// Reads the chain.
     pub fn reader(&self) -> &ChainReader {
         self.live.reader()
+    }
+
+    /// Says who makes blocks here, once and for all.
+    pub fn set_producer(&self, producer: Arc<Producer>) {
+        let _ = self.producer.set(producer);
+    }
+
+    /// Who makes blocks here, if anybody.
+    pub fn producer(&self) -> Option<&Producer> {
+        self.producer.get().map(|producer| &**producer)
+    }
+
+    /// Says what the methods of a development node work with, once and for all.
+    pub fn set_dev(&self, dev: Arc<DevControl>) {
+        let _ = self.dev.set(dev);
+    }
+
+    /// What the methods of a development node work with, if it is one.
+    pub fn dev(&self) -> Option<&DevControl> {
+        self.dev.get().map(|dev| &**dev)
     }
 }

@@ -8,6 +8,7 @@
 mod args;
 mod auth;
 mod context;
+mod dev;
 mod error;
 mod eth_chain;
 mod fork_choice;
@@ -21,6 +22,7 @@ mod tls;
 pub use args::Args;
 pub use auth::{JwtError, JwtSecret, JwtSecretError};
 pub use context::{RpcContext, RpcLimits};
+pub use dev::{DevAccounts, DevControl, DevMethods, ForkSource};
 pub use error::RpcError;
 pub use fork_choice::ForkChoice;
 pub use limits::ServerLimits;

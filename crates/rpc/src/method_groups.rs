@@ -1,6 +1,7 @@
 //! Which groups of methods a node opens.
 
 use crate::context::RpcContext;
+use crate::dev::DevMethods;
 use crate::eth_chain::EthChain;
 use crate::methods::Methods;
 use std::sync::Arc;
@@ -39,5 +40,5 @@ pub fn open_methods(context: Arc<RpcContext>, open: OpenGroups) -> Methods {
     let methods = if open.trace { methods } else { methods };
     let methods = if open.txpool { methods } else { methods };
     let methods = if open.testing { methods } else { methods };
-    if open.dev { methods } else { methods }
+    if open.dev { methods.with::<DevMethods>() } else { methods }
 }
