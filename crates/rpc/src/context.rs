@@ -1,9 +1,10 @@
 //! What every method may use.
 
 use crate::block_cache::BlockCache;
+use crate::dev::DevControl;
 use crate::fork_choice::ForkChoice;
-use motet_chain::{ChainReader, LiveChain};
-use std::sync::Arc;
+use motet_chain::{ChainReader, LiveChain, Producer};
+use std::sync::{Arc, OnceLock};
 
 /// How much one request may cost.
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub struct RpcContext {
     pub limits: RpcLimits,
     /// What the consensus side said.
     pub fork_choice: ForkChoice,
+    producer: OnceLock<Arc<Producer>>,
+    dev: OnceLock<Arc<DevControl>>,
     /// Blocks that were served last.
     pub(crate) blocks: BlockCache,
 }
@@ -48,11 +51,46 @@ pub struct RpcContext {
 impl RpcContext {
     /// What methods over this chain use.
     pub fn new(live: Arc<LiveChain>, limits: RpcLimits) -> Arc<Self> {
-        Arc::new(Self { live, limits, fork_choice: ForkChoice::default(), blocks: BlockCache::default() })
+        Arc::new(Self {
+            live,
+            limits,
+            fork_choice: ForkChoice::default(),
+            producer: OnceLock::new(),
+            dev: OnceLock::new(),
+            blocks: BlockCache::default(),
+        })
     }
 
     /// Reads the chain.
     pub fn reader(&self) -> &ChainReader {
         self.live.reader()
+    }
+
+    /// Says who makes blocks here, once and for all.
+    pub fn set_producer(&self, producer: Arc<Producer>) {
+        let _ = self.producer.set(producer);
+    }
+
+    /// Who makes blocks here, if anybody.
+    pub fn producer(&self) -> Option<&Producer> {
+        self.producer.get().map(|producer| &**producer)
+    }
+
+    /// To be called once transactions are in the pool, before they are acknowledged: where blocks are made on demand it comes
+    /// back with the block, so that whoever looks at once sees what they did. It may wait.
+    pub fn settle(&self) {
+        if let Some(producer) = self.producer() {
+            producer.settle();
+        }
+    }
+
+    /// Says what the methods of a development node work with, once and for all.
+    pub fn set_dev(&self, dev: Arc<DevControl>) {
+        let _ = self.dev.set(dev);
+    }
+
+    /// What the methods of a development node work with, if it is one.
+    pub fn dev(&self) -> Option<&DevControl> {
+        self.dev.get().map(|dev| &**dev)
     }
 }

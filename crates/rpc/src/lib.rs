@@ -6,12 +6,13 @@
 //! answers. This crate refuses to know the store's layout and the EVM.
 
 mod args;
+mod auth;
 mod block_arg;
 mod block_cache;
 mod block_json;
 mod block_lookup;
-mod auth;
 mod context;
+mod dev;
 mod error;
 mod eth_blocks;
 mod eth_chain;
@@ -22,30 +23,27 @@ mod eth_state;
 mod eth_transactions;
 mod fork_choice;
 mod hex_args;
-mod method_groups;
-mod methods;
-mod raw_data;
-mod receipt_json;
-mod served_block;
-
-pub use args::Args;
-pub use block_arg::{BlockArg, BlockTag};
 mod limits;
 mod method_groups;
 mod methods;
 mod metrics;
+mod raw_data;
+mod receipt_json;
+mod served_block;
 mod server;
 mod tls;
 
 pub use args::Args;
 pub use auth::{JwtError, JwtSecret, JwtSecretError};
+pub use block_arg::{BlockArg, BlockTag};
 pub use context::{RpcContext, RpcLimits};
+pub use dev::{DevAccounts, DevControl, DevMethods, ForkSource};
 pub use error::RpcError;
 pub use fork_choice::ForkChoice;
 pub use limits::ServerLimits;
 pub use method_groups::{OpenGroups, all_methods, open_methods};
 pub use methods::{MethodSet, Methods};
-pub use served_block::{Receipts, ServedBlock};
 pub use metrics::RpcMetrics;
+pub use served_block::{Receipts, ServedBlock};
 pub use server::{AllowedNames, RpcServer, RunningServer, ServerConfig, ServerError};
 pub use tls::{TlsError, TlsFiles};

@@ -1,8 +1,9 @@
 //! Which groups of methods a node opens.
 
 use crate::context::RpcContext;
+use crate::dev::DevMethods;
 use crate::eth_blocks::EthBlocks;
-use crate::eth_chain::{EthChain, Modules, NoAccounts};
+use crate::eth_chain::{EthChain, Modules};
 use crate::eth_config::EthConfig;
 use crate::eth_fees::EthFees;
 use crate::eth_proofs::EthProofs;
@@ -52,8 +53,8 @@ pub fn open_methods(context: Arc<RpcContext>, open: OpenGroups) -> Methods {
     if open.debug {
         methods = methods.with::<RawData>();
     }
-    if !open.dev {
-        methods = methods.with::<NoAccounts>();
+    if open.dev {
+        methods = methods.with::<DevMethods>();
     }
     methods.with::<Modules>()
 }
