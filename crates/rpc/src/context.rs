@@ -1,6 +1,8 @@
 //! What every method may use.
 
 use crate::block_cache::BlockCache;
+use crate::chain_events::ChainEvents;
+use crate::filters::{FilterLimits, Filters};
 use crate::fork_choice::ForkChoice;
 use motet_chain::{ChainReader, LiveChain};
 use std::sync::Arc;
@@ -18,6 +20,8 @@ pub struct RpcLimits {
     pub fee_history_blocks_max: u64,
     /// Most slots that one request reads or proves.
     pub slots_max: usize,
+    /// Of filters.
+    pub filters: FilterLimits,
 }
 
 impl Default for RpcLimits {
@@ -28,6 +32,7 @@ impl Default for RpcLimits {
             logs_max: 20_000,
             fee_history_blocks_max: 1024,
             slots_max: 1024,
+            filters: FilterLimits::default(),
         }
     }
 }
@@ -42,13 +47,22 @@ pub struct RpcContext {
     /// What the consensus side said.
     pub fork_choice: ForkChoice,
     /// Blocks that were served last.
-    pub(crate) blocks: BlockCache,
+    pub(crate) blocks: Arc<BlockCache>,
+    /// What followers are told.
+    pub(crate) events: Arc<ChainEvents>,
+    /// What clients poll for.
+    pub(crate) filters: Filters,
 }
 
 impl RpcContext {
     /// What methods over this chain use.
     pub fn new(live: Arc<LiveChain>, limits: RpcLimits) -> Arc<Self> {
-        Arc::new(Self { live, limits, fork_choice: ForkChoice::default(), blocks: BlockCache::default() })
+        let blocks = Arc::new(BlockCache::default());
+        let events = Arc::new(ChainEvents::new(live.reader().head().hash()));
+        let (cache, told, reader) = (Arc::clone(&blocks), Arc::clone(&events), live.reader().clone());
+        live.listen(Box::new(move |change| told.head_changed(change, reader.head().hash(), &cache)));
+        let fork_choice = ForkChoice::default();
+        Arc::new(Self { live, limits, fork_choice, blocks, events, filters: Filters::default() })
     }
 
     /// Reads the chain.
