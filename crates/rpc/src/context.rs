@@ -2,6 +2,8 @@
 
 use crate::block_cache::BlockCache;
 use crate::dev::DevControl;
+use crate::chain_events::ChainEvents;
+use crate::filters::{FilterLimits, Filters};
 use crate::fork_choice::ForkChoice;
 use motet_chain::{ChainReader, LiveChain, Producer};
 use std::sync::{Arc, OnceLock};
@@ -19,6 +21,8 @@ pub struct RpcLimits {
     pub fee_history_blocks_max: u64,
     /// Most slots that one request reads or proves.
     pub slots_max: usize,
+    /// Of filters.
+    pub filters: FilterLimits,
 }
 
 impl Default for RpcLimits {
@@ -29,6 +33,7 @@ impl Default for RpcLimits {
             logs_max: 20_000,
             fee_history_blocks_max: 1024,
             slots_max: 1024,
+            filters: FilterLimits::default(),
         }
     }
 }
@@ -45,19 +50,30 @@ pub struct RpcContext {
     producer: OnceLock<Arc<Producer>>,
     dev: OnceLock<Arc<DevControl>>,
     /// Blocks that were served last.
-    pub(crate) blocks: BlockCache,
+    pub(crate) blocks: Arc<BlockCache>,
+    /// What followers are told.
+    pub(crate) events: Arc<ChainEvents>,
+    /// What clients poll for.
+    pub(crate) filters: Filters,
 }
 
 impl RpcContext {
     /// What methods over this chain use.
     pub fn new(live: Arc<LiveChain>, limits: RpcLimits) -> Arc<Self> {
+        let blocks = Arc::new(BlockCache::default());
+        let events = Arc::new(ChainEvents::new(live.reader().head().hash()));
+        let (cache, told, reader) = (Arc::clone(&blocks), Arc::clone(&events), live.reader().clone());
+        live.listen(Box::new(move |change| told.head_changed(change, reader.head().hash(), &cache)));
+        let fork_choice = ForkChoice::default();
         Arc::new(Self {
             live,
             limits,
-            fork_choice: ForkChoice::default(),
+            fork_choice,
             producer: OnceLock::new(),
             dev: OnceLock::new(),
-            blocks: BlockCache::default(),
+            blocks,
+            events,
+            filters: Filters::default(),
         })
     }
 

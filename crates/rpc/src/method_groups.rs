@@ -9,8 +9,11 @@ use crate::eth_fees::EthFees;
 use crate::eth_proofs::EthProofs;
 use crate::eth_state::EthState;
 use crate::eth_transactions::EthTransactions;
+use crate::filters::EthFilters;
+use crate::logs::EthLogs;
 use crate::methods::Methods;
 use crate::raw_data::RawData;
+use crate::subscriptions::EthSubscriptions;
 use std::sync::Arc;
 
 /// Groups of methods that are not open to everybody.
@@ -49,7 +52,10 @@ pub fn open_methods(context: Arc<RpcContext>, open: OpenGroups) -> Methods {
         .with::<EthTransactions>()
         .with::<EthState>()
         .with::<EthProofs>()
-        .with::<EthFees>();
+        .with::<EthFees>()
+        .with::<EthLogs>()
+        .with::<EthFilters>()
+        .with::<EthSubscriptions>();
     if open.debug {
         methods = methods.with::<RawData>();
     }
