@@ -1,8 +1,8 @@
 //! What every method may use.
 
 use crate::block_cache::BlockCache;
-use crate::dev::DevControl;
 use crate::chain_events::ChainEvents;
+use crate::dev::DevControl;
 use crate::filters::{FilterLimits, Filters};
 use crate::fork_choice::ForkChoice;
 use motet_chain::{ChainReader, LiveChain, Producer};

@@ -36,8 +36,8 @@ mod raw_data;
 mod receipt_json;
 mod served_block;
 mod server;
-mod tls;
 mod subscriptions;
+mod tls;
 
 pub use args::Args;
 pub use auth::{JwtError, JwtSecret, JwtSecretError};
@@ -53,5 +53,5 @@ pub use methods::{MethodSet, Methods};
 pub use metrics::RpcMetrics;
 pub use served_block::{Receipts, ServedBlock};
 pub use server::{AllowedNames, RpcServer, RunningServer, ServerConfig, ServerError};
-pub use tls::{TlsError, TlsFiles};
 pub use subscriptions::SubscriptionIds;
+pub use tls::{TlsError, TlsFiles};
