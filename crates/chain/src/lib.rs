@@ -49,6 +49,7 @@ mod stages;
 mod tail;
 mod threads;
 mod verify;
+mod what_if;
 
 pub use build::{BuildRequest, BuildSource, GasLimit, SealError, SealTimes, Sealed};
 pub use chain::Chain;
@@ -60,8 +61,8 @@ pub use chain_view::ChainView;
 pub use execution::{EngineExecutor, ExecFailure, Execute, ExecuteRequest, ExecuteResult, ReceiptRoots};
 pub use fork::{Fork, ForkError, RemoteBlock, RemoteCall, RemoteError, RemoteNode};
 pub use genesis::{GenesisBlock, GenesisError};
-pub use import::Accepted;
 pub use head_change::{HeadBlock, HeadChange, HeadListener};
+pub use import::Accepted;
 pub use interventions::{HeldInterventions, Intervention, InterventionError, Interventions};
 pub use live_chain::LiveChain;
 pub use memory_chain::{ChainLimits, Imported, MemoryChain, ParentView};

@@ -17,7 +17,7 @@ use crate::pool::{Pool, PoolOpenError, PoolOpened, PoolOptions};
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::{Address, B256, U256};
 use motet_state::trie::AccountProof;
-use motet_types::Block;
+use motet_types::{Block, StateDiff};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -133,6 +133,14 @@ impl LiveChain {
     /// As [`Chain::flush`].
     pub fn flush(&self) -> Result<(), ChainError> {
         self.writer().chain.flush()
+    }
+
+    /// The state root after a canonical block with further changes. See [`Chain::root_with`]. Waits for whoever writes.
+    ///
+    /// # Errors
+    /// As [`Chain::root_with`].
+    pub fn root_with(&self, number: u64, hash: B256, changes: &[&StateDiff]) -> Result<B256, ChainError> {
+        self.writer().chain.root_with(number, hash, changes)
     }
 
     /// Does something with the chain that only its writer may, and tells pool and listeners if the head is another one then.
