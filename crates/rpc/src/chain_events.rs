@@ -10,7 +10,7 @@
 use crate::block_cache::BlockCache;
 use crate::served_block::ServedBlock;
 use alloy_primitives::B256;
-use motet_chain::HeadChange;
+use motet_chain::{HeadBlock, HeadChange};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -139,6 +139,6 @@ impl Removed {
     }
 }
 
-fn served(block: &Arc<motet_chain::ChainBlock>) -> ServedBlock {
-    ServedBlock::new(Arc::clone(block))
+fn served(block: &HeadBlock) -> ServedBlock {
+    ServedBlock::new(Arc::clone(&block.block)).with_receipts(Arc::clone(&block.receipts))
 }

@@ -44,6 +44,9 @@ fn asked_account(ctx: &RpcContext, args: &mut Args<'_>) -> Result<Account, RpcEr
 fn nonce(ctx: &RpcContext, args: &mut Args<'_>) -> Result<U64, RpcError> {
     let address = address(args)?;
     let at: BlockArg = args.optional("block")?.unwrap_or_default();
+    if at.is_pending() {
+        return Ok(U64::from(ctx.live.pool().next_nonce(address)?));
+    }
     let (_, view) = ctx.state(at)?;
     Ok(U64::from(account(&view, address)?.nonce))
 }

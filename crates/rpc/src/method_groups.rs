@@ -1,11 +1,13 @@
 //! Which groups of methods a node opens.
 
 use crate::context::RpcContext;
+use crate::dev::DevMethods;
 use crate::eth_blocks::EthBlocks;
-use crate::eth_chain::{EthChain, Modules, NoAccounts};
+use crate::eth_chain::{EthChain, Modules};
 use crate::eth_config::EthConfig;
 use crate::eth_fees::EthFees;
 use crate::eth_proofs::EthProofs;
+use crate::eth_send::EthSend;
 use crate::eth_state::EthState;
 use crate::eth_transactions::EthTransactions;
 use crate::filters::EthFilters;
@@ -13,6 +15,7 @@ use crate::logs::EthLogs;
 use crate::methods::Methods;
 use crate::raw_data::RawData;
 use crate::subscriptions::EthSubscriptions;
+use crate::txpool::TxPool;
 use std::sync::Arc;
 
 /// Groups of methods that are not open to everybody.
@@ -49,6 +52,7 @@ pub fn open_methods(context: Arc<RpcContext>, open: OpenGroups) -> Methods {
         .with::<EthConfig>()
         .with::<EthBlocks>()
         .with::<EthTransactions>()
+        .with::<EthSend>()
         .with::<EthState>()
         .with::<EthProofs>()
         .with::<EthFees>()
@@ -58,8 +62,11 @@ pub fn open_methods(context: Arc<RpcContext>, open: OpenGroups) -> Methods {
     if open.debug {
         methods = methods.with::<RawData>();
     }
-    if !open.dev {
-        methods = methods.with::<NoAccounts>();
+    if open.txpool {
+        methods = methods.with::<TxPool>();
+    }
+    if open.dev {
+        methods = methods.with::<DevMethods>();
     }
     methods.with::<Modules>()
 }
