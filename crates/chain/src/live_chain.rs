@@ -135,12 +135,12 @@ impl LiveChain {
         self.writer().chain.flush()
     }
 
-    /// The state root after a canonical block with further changes. See [`Chain::root_after`]. Waits for whoever writes.
+    /// The state root after a canonical block with further changes. See [`Chain::root_with`]. Waits for whoever writes.
     ///
     /// # Errors
-    /// As [`Chain::root_after`].
-    pub fn root_after(&self, number: u64, hash: B256, changes: &[&StateDiff]) -> Result<B256, ChainError> {
-        self.writer().chain.root_after(number, hash, changes)
+    /// As [`Chain::root_with`].
+    pub fn root_with(&self, number: u64, hash: B256, changes: &[&StateDiff]) -> Result<B256, ChainError> {
+        self.writer().chain.root_with(number, hash, changes)
     }
 
     /// Does something with the chain that only its writer may, and tells pool and listeners if the head is another one then.
