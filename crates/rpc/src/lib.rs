@@ -20,6 +20,7 @@ mod eth_chain;
 mod eth_config;
 mod eth_fees;
 mod eth_proofs;
+mod eth_send;
 mod eth_state;
 mod eth_transactions;
 mod filters;
@@ -38,6 +39,7 @@ mod served_block;
 mod server;
 mod subscriptions;
 mod tls;
+mod txpool;
 
 pub use args::Args;
 pub use auth::{JwtError, JwtSecret, JwtSecretError};

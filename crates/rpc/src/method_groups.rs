@@ -7,6 +7,7 @@ use crate::eth_chain::{EthChain, Modules};
 use crate::eth_config::EthConfig;
 use crate::eth_fees::EthFees;
 use crate::eth_proofs::EthProofs;
+use crate::eth_send::EthSend;
 use crate::eth_state::EthState;
 use crate::eth_transactions::EthTransactions;
 use crate::filters::EthFilters;
@@ -14,6 +15,7 @@ use crate::logs::EthLogs;
 use crate::methods::Methods;
 use crate::raw_data::RawData;
 use crate::subscriptions::EthSubscriptions;
+use crate::txpool::TxPool;
 use std::sync::Arc;
 
 /// Groups of methods that are not open to everybody.
@@ -50,6 +52,7 @@ pub fn open_methods(context: Arc<RpcContext>, open: OpenGroups) -> Methods {
         .with::<EthConfig>()
         .with::<EthBlocks>()
         .with::<EthTransactions>()
+        .with::<EthSend>()
         .with::<EthState>()
         .with::<EthProofs>()
         .with::<EthFees>()
@@ -58,6 +61,9 @@ pub fn open_methods(context: Arc<RpcContext>, open: OpenGroups) -> Methods {
         .with::<EthSubscriptions>();
     if open.debug {
         methods = methods.with::<RawData>();
+    }
+    if open.txpool {
+        methods = methods.with::<TxPool>();
     }
     if open.dev {
         methods = methods.with::<DevMethods>();
