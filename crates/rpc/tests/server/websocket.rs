@@ -1,9 +1,9 @@
 //! WebSocket: requests, subscriptions, and those who misuse them.
 
-use crate::client::{Client, call, connect};
+use crate::client::{Client, call};
 use crate::port::{Port, local, until, with_limits};
 use jsonrpsee::core::client::{ClientT, Subscription, SubscriptionClientT};
-use jsonrpsee::rpc_params;
+use jsonrpsee::core::params::ArrayParams;
 use jsonrpsee_ws_client::{WsClient, WsClientBuilder};
 use motet_rpc::{RpcMetrics, ServerConfig, ServerLimits};
 use serde_json::{Value, json};
@@ -83,7 +83,7 @@ const TEXT: u8 = 0x81;
 fn requests_are_answered() {
     let port = Port::open(local());
     let client = client(&port);
-    let chain_id: String = port.runtime.block_on(client.request("eth_chainId", rpc_params![])).unwrap();
+    let chain_id: String = port.runtime.block_on(client.request("eth_chainId", ArrayParams::new())).unwrap();
     assert_eq!(chain_id, "0x539");
     let mut raw = Raw::open(&port);
     let cases = [
@@ -136,9 +136,12 @@ fn subscriptions_begin_behind_their_answer_and_end_when_asked() {
 fn a_client_library_subscribes() {
     let port = Port::open(local());
     let client = client(&port);
+    let mut params = ArrayParams::new();
+    params.insert(100).unwrap();
+    params.insert(2000).unwrap();
     let numbers = port.runtime.block_on(async {
         let mut subscription: Subscription<(usize, String)> =
-            client.subscribe("test_subscribe", rpc_params![100, 2000], "test_unsubscribe").await.unwrap();
+            client.subscribe("test_subscribe", params, "test_unsubscribe").await.unwrap();
         let mut numbers = Vec::new();
         while numbers.len() < 100 {
             numbers.push(subscription.next().await.unwrap().unwrap().0);
@@ -235,7 +238,7 @@ fn requests_of_a_connection_that_is_gone_end() {
     drop(raw);
     port.gate.open();
     let client = client(&port);
-    let chain_id: String = port.runtime.block_on(client.request("eth_chainId", rpc_params![])).unwrap();
+    let chain_id: String = port.runtime.block_on(client.request("eth_chainId", ArrayParams::new())).unwrap();
     assert_eq!(chain_id, "0x539");
 }
 
