@@ -4,6 +4,7 @@ use crate::block_cache::BlockCache;
 use crate::fork_choice::ForkChoice;
 use motet_chain::{ChainReader, LiveChain};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How much one request may cost.
 #[derive(Clone, Debug)]
@@ -18,6 +19,12 @@ pub struct RpcLimits {
     pub fee_history_blocks_max: u64,
     /// Most slots that one request reads or proves.
     pub slots_max: usize,
+    /// Most bytes of the traces that one request is answered with, about.
+    pub trace_bytes_max: usize,
+    /// Most time that one request traces.
+    pub trace_time_max: Duration,
+    /// Most blocks that one search for calls goes through.
+    pub trace_filter_blocks_max: u64,
 }
 
 impl Default for RpcLimits {
@@ -28,6 +35,9 @@ impl Default for RpcLimits {
             logs_max: 20_000,
             fee_history_blocks_max: 1024,
             slots_max: 1024,
+            trace_bytes_max: 128 << 20,
+            trace_time_max: Duration::from_secs(30),
+            trace_filter_blocks_max: 100,
         }
     }
 }

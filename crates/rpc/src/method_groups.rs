@@ -1,6 +1,7 @@
 //! Which groups of methods a node opens.
 
 use crate::context::RpcContext;
+use crate::debug_trace::DebugTrace;
 use crate::eth_blocks::EthBlocks;
 use crate::eth_chain::{EthChain, Modules, NoAccounts};
 use crate::eth_config::EthConfig;
@@ -9,6 +10,7 @@ use crate::eth_proofs::EthProofs;
 use crate::eth_state::EthState;
 use crate::eth_transactions::EthTransactions;
 use crate::methods::Methods;
+use crate::parity_trace::ParityTrace;
 use crate::raw_data::RawData;
 use std::sync::Arc;
 
@@ -50,7 +52,10 @@ pub fn open_methods(context: Arc<RpcContext>, open: OpenGroups) -> Methods {
         .with::<EthProofs>()
         .with::<EthFees>();
     if open.debug {
-        methods = methods.with::<RawData>();
+        methods = methods.with::<RawData>().with::<DebugTrace>();
+    }
+    if open.trace {
+        methods = methods.with::<ParityTrace>();
     }
     if !open.dev {
         methods = methods.with::<NoAccounts>();
