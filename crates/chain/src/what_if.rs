@@ -12,7 +12,7 @@ impl Chain {
     ///
     /// # Errors
     /// When the block is not canonical (any more), when the history does not reach so far, and when the store fails.
-    pub fn root_after(&self, number: u64, hash: B256, changes: &[&StateDiff]) -> Result<B256, ChainError> {
+    pub fn root_with(&self, number: u64, hash: B256, changes: &[&StateDiff]) -> Result<B256, ChainError> {
         self.check_has(number)?;
         let is_canonical = self.canonical_block(number)?.is_some_and(|block| block.hash() == hash);
         if !is_canonical {

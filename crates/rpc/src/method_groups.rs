@@ -2,16 +2,20 @@
 
 use crate::context::RpcContext;
 use crate::debug_trace::DebugTrace;
+use crate::dev::DevMethods;
 use crate::eth_blocks::EthBlocks;
-use crate::eth_chain::{EthChain, Modules, NoAccounts};
+use crate::eth_chain::{EthChain, Modules};
 use crate::eth_config::EthConfig;
 use crate::eth_fees::EthFees;
 use crate::eth_proofs::EthProofs;
 use crate::eth_state::EthState;
 use crate::eth_transactions::EthTransactions;
+use crate::filters::EthFilters;
+use crate::logs::EthLogs;
 use crate::methods::Methods;
 use crate::parity_trace::ParityTrace;
 use crate::raw_data::RawData;
+use crate::subscriptions::EthSubscriptions;
 use std::sync::Arc;
 
 /// Groups of methods that are not open to everybody.
@@ -50,15 +54,18 @@ pub fn open_methods(context: Arc<RpcContext>, open: OpenGroups) -> Methods {
         .with::<EthTransactions>()
         .with::<EthState>()
         .with::<EthProofs>()
-        .with::<EthFees>();
+        .with::<EthFees>()
+        .with::<EthLogs>()
+        .with::<EthFilters>()
+        .with::<EthSubscriptions>();
     if open.debug {
         methods = methods.with::<RawData>().with::<DebugTrace>();
     }
     if open.trace {
         methods = methods.with::<ParityTrace>();
     }
-    if !open.dev {
-        methods = methods.with::<NoAccounts>();
+    if open.dev {
+        methods = methods.with::<DevMethods>();
     }
     methods.with::<Modules>()
 }

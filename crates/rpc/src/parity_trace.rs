@@ -127,7 +127,7 @@ fn filter(ctx: &RpcContext, args: &mut Args<'_>) -> Result<Vec<LocalizedTransact
     if from > to {
         return Err(RpcError::params("invalid parameters: fromBlock cannot be greater than toBlock"));
     }
-    let blocks_max = ctx.limits.trace_filter_blocks_max;
+    let blocks_max = ctx.limits.traces.filter_blocks_max;
     if to - from >= blocks_max {
         return Err(RpcError::params(format!("block range too large; currently limited to {blocks_max}")));
     }
@@ -154,11 +154,11 @@ fn filter(ctx: &RpcContext, args: &mut Args<'_>) -> Result<Vec<LocalizedTransact
                 return Ok(found);
             }
             bytes = bytes.saturating_add(call_bytes(&call));
-            if bytes > ctx.limits.trace_bytes_max {
+            if bytes > ctx.limits.traces.bytes_max {
                 return Err(RpcError::server(format!(
                     "the traces of blocks {from} to {number} are larger than {} bytes: ask for fewer blocks, or with \
                      \"after\" and \"count\"",
-                    ctx.limits.trace_bytes_max
+                    ctx.limits.traces.bytes_max
                 )));
             }
             found.push(call);

@@ -13,6 +13,23 @@ use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+/// How much the traces of one request may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct TraceBounds {
+    /// Most bytes of an answer, about.
+    pub bytes_max: usize,
+    /// Most time.
+    pub time_max: Duration,
+    /// Most blocks that one search for calls goes through.
+    pub filter_blocks_max: u64,
+}
+
+impl Default for TraceBounds {
+    fn default() -> Self {
+        Self { bytes_max: 128 << 20, time_max: Duration::from_secs(30), filter_blocks_max: 100 }
+    }
+}
+
 /// A block with its record and the state before it.
 #[derive(Debug)]
 pub(crate) struct TraceBase {
@@ -83,7 +100,7 @@ impl TraceBase {
         context: &RpcContext,
         work: impl Fn(TxIndex) -> Result<(T, usize), RpcError> + Sync,
     ) -> Result<Vec<T>, RpcError> {
-        let bytes_max = context.limits.trace_bytes_max;
+        let bytes_max = context.limits.traces.bytes_max;
         let bytes = AtomicUsize::new(0);
         let count = self.block.tx_count();
         let done: Vec<Result<T, RpcError>> = (0..count)
@@ -138,7 +155,7 @@ pub(crate) struct TraceDeadline {
 impl TraceDeadline {
     /// The end of a request that begins now and wants no more time than this.
     pub(crate) fn new(context: &RpcContext, wanted: Option<Duration>) -> Self {
-        let time_max = context.limits.trace_time_max;
+        let time_max = context.limits.traces.time_max;
         Self { end: Instant::now() + wanted.map_or(time_max, |wanted| wanted.min(time_max)) }
     }
 
@@ -160,7 +177,7 @@ impl TraceDeadline {
             return Err(trace_error(TraceError::TimedOut));
         }
         let is_late = || self.is_over();
-        work(TraceLimits { bytes_max: context.limits.trace_bytes_max, is_late: &is_late }).map_err(trace_error)
+        work(TraceLimits { bytes_max: context.limits.traces.bytes_max, is_late: &is_late }).map_err(trace_error)
     }
 }
 

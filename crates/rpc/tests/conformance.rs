@@ -15,7 +15,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("eth_call/", "to come"),
     ("eth_createAccessList/", "to come"),
     ("eth_estimateGas/", "to come"),
-    ("eth_getLogs", "to come"),
     ("eth_sendRawTransaction/", "to come"),
     ("eth_simulateV1/", "to come"),
     ("testing_buildBlockV1/", "to come"),
