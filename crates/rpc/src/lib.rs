@@ -32,15 +32,15 @@ mod log_query;
 mod logs;
 mod method_groups;
 mod methods;
+mod metrics;
 mod parity_trace;
 mod raw_data;
 mod receipt_json;
 mod served_block;
-mod trace_base;
-mod metrics;
 mod server;
 mod subscriptions;
 mod tls;
+mod trace_base;
 
 pub use args::Args;
 pub use auth::{JwtError, JwtSecret, JwtSecretError};
