@@ -1,6 +1,7 @@
 //! Which groups of methods a node opens.
 
 use crate::context::RpcContext;
+use crate::debug_trace::DebugTrace;
 use crate::dev::DevMethods;
 use crate::eth_blocks::EthBlocks;
 use crate::eth_chain::{EthChain, Modules};
@@ -13,6 +14,7 @@ use crate::eth_transactions::EthTransactions;
 use crate::filters::EthFilters;
 use crate::logs::EthLogs;
 use crate::methods::Methods;
+use crate::parity_trace::ParityTrace;
 use crate::raw_data::RawData;
 use crate::subscriptions::EthSubscriptions;
 use crate::txpool::TxPool;
@@ -60,7 +62,10 @@ pub fn open_methods(context: Arc<RpcContext>, open: OpenGroups) -> Methods {
         .with::<EthFilters>()
         .with::<EthSubscriptions>();
     if open.debug {
-        methods = methods.with::<RawData>();
+        methods = methods.with::<RawData>().with::<DebugTrace>();
+    }
+    if open.trace {
+        methods = methods.with::<ParityTrace>();
     }
     if open.txpool {
         methods = methods.with::<TxPool>();

@@ -12,7 +12,6 @@ use support::{Node, fixture, say};
 
 /// Exchanges that differ, by the beginning of their name, with the reason. One that does not differ any more must go from here.
 const EXCEPTIONS: &[(&str, &str)] = &[
-    ("debug_trace", "to come"),
     ("eth_call/", "to come"),
     ("eth_createAccessList/", "to come"),
     ("eth_estimateGas/", "to come"),
