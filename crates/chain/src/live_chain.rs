@@ -14,7 +14,7 @@ use crate::execution::Execute;
 use crate::import::Accepted;
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::{Address, B256, U256};
-use motet_state::trie::AccountProof;
+use motet_state::trie::{AccountProof, StateWitness};
 use motet_types::{Block, StateDiff};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -90,12 +90,26 @@ impl LiveChain {
         self.writer().chain.prove(number, address, slots)
     }
 
-    /// The state root after a canonical block with further changes. See [`Chain::root_after`]. Waits for whoever writes.
+    /// The state root after a canonical block with further changes. See [`Chain::root_with`]. Waits for whoever writes.
     ///
     /// # Errors
-    /// As [`Chain::root_after`].
-    pub fn root_after(&self, number: u64, hash: B256, changes: &[&StateDiff]) -> Result<B256, ChainError> {
-        self.writer().chain.root_after(number, hash, changes)
+    /// As [`Chain::root_with`].
+    pub fn root_with(&self, number: u64, hash: B256, changes: &[&StateDiff]) -> Result<B256, ChainError> {
+        self.writer().chain.root_with(number, hash, changes)
+    }
+
+    /// The nodes of a state that a block on top of it needs. See [`Chain::witness`]. Waits for whoever writes.
+    ///
+    /// # Errors
+    /// As [`Chain::witness`].
+    pub fn witness(
+        &self,
+        number: u64,
+        hash: B256,
+        reads: &[(Address, Vec<U256>)],
+        diff: &StateDiff,
+    ) -> Result<StateWitness, ChainError> {
+        self.writer().chain.witness(number, hash, reads, diff)
     }
 
     /// Does something with the chain that only its writer may, and tells listeners if the head is another one then.

@@ -1,5 +1,6 @@
 //! Which groups of methods a node opens.
 
+use crate::calls::EthCalls;
 use crate::context::RpcContext;
 use crate::eth_blocks::EthBlocks;
 use crate::eth_chain::{EthChain, Modules, NoAccounts};
@@ -10,6 +11,8 @@ use crate::eth_state::EthState;
 use crate::eth_transactions::EthTransactions;
 use crate::methods::Methods;
 use crate::raw_data::RawData;
+use crate::schedule::MotetMethods;
+use crate::witness::Witnesses;
 use std::sync::Arc;
 
 /// Groups of methods that are not open to everybody.
@@ -48,9 +51,11 @@ pub fn open_methods(context: Arc<RpcContext>, open: OpenGroups) -> Methods {
         .with::<EthTransactions>()
         .with::<EthState>()
         .with::<EthProofs>()
-        .with::<EthFees>();
+        .with::<EthFees>()
+        .with::<EthCalls>()
+        .with::<MotetMethods>();
     if open.debug {
-        methods = methods.with::<RawData>();
+        methods = methods.with::<RawData>().with::<Witnesses>();
     }
     if !open.dev {
         methods = methods.with::<NoAccounts>();
