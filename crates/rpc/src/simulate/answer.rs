@@ -56,7 +56,8 @@ impl SimulatedCall {
             CallEnd::Halt(reason) => Some(Failure { message: reason.clone(), code: VM_ERROR, data: None }),
         };
         Self {
-            return_data: outcome.output.clone(),
+            // What a call reverted with is in its error.
+            return_data: if error.is_none() { outcome.output.clone() } else { Bytes::new() },
             logs,
             gas_used: U64::from(outcome.gas_used),
             max_used_gas: U64::from(outcome.gas_peak),

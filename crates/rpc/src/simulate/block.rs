@@ -18,6 +18,7 @@ use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{B256, Bloom, U256};
 use alloy_rlp::{BufMut as _, Encodable as _};
 use alloy_rpc_types_eth::{Header as RpcHeader, Log as RpcLog};
+use motet_chain::block_rewards;
 use motet_chain::validate::{next_base_fee, next_excess_blob_gas};
 use motet_exec::call::{CallBlock, CallChecks, CallOutcome, CallSession, WatchedLog};
 use motet_types::{BlockRules, Fork, StateDiff};
@@ -95,6 +96,9 @@ impl<'a> Simulator<'a> {
         }
         for withdrawal in withdrawals.iter() {
             self.session.credit(withdrawal.address, withdrawal.amount_wei()).map_err(internal)?;
+        }
+        for (beneficiary, wei) in block_rewards(&header, &[], &rules) {
+            self.session.credit(beneficiary, wei).map_err(internal)?;
         }
         header.gas_used = done.gas_used;
         header.blob_gas_used = rules.is_active(Fork::Cancun).then_some(done.blob_gas_used);
