@@ -29,8 +29,8 @@ await main(async ({ url, note }) => {
   await note('allowance left', coin.allowance(alice.address, bob.address));
   await note('permit', async () => {
     const domain = { name: 'Coin', version: '1', chainId: 31337, verifyingContract: address };
-    const types = { Permit: ['owner', 'spender', 'value', 'nonce', 'deadline'].map((name) => ({ name, type: name.length > 5 && name !== 'deadline' || name === 'owner' ? 'address' : 'uint256' })) };
-    types.Permit.find(({ name }) => name === 'spender').type = 'address';
+    const fields = { owner: 'address', spender: 'address', value: 'uint256', nonce: 'uint256', deadline: 'uint256' };
+    const types = { Permit: Object.entries(fields).map(([name, type]) => ({ name, type })) };
     const value = { owner: bob.address, spender: carol.address, value: 77n, nonce: await coin.nonces(bob.address), deadline: 2n ** 40n };
     const { v, r, s } = ethers.Signature.from(await bob.signTypedData(domain, types, value));
     return receipt(coin.connect(carol).permit(bob.address, carol.address, 77n, 2n ** 40n, v, r, s));

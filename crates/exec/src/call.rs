@@ -237,6 +237,16 @@ impl<'a> CallSession<'a> {
         finish(evm.ctx.journaled_state.finalize(), result)
     }
 
+    /// The state as the next call finds it.
+    pub(crate) fn db(&mut self) -> &mut CallDb<'a> {
+        &mut self.db
+    }
+
+    /// A call in the EVM's words.
+    pub(crate) fn env_of(&self, tx: &CallTx) -> TxEnv {
+        tx.env(&self.block)
+    }
+
     /// Enters what a call changed.
     pub(crate) fn keep(&mut self, executed: &mut Executed) {
         self.index = BlockAccessIndex(self.index.0.saturating_add(1));

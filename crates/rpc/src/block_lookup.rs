@@ -1,12 +1,14 @@
 //! From what a request calls a block to the block, and to the state after it.
 
 use crate::block_arg::{BlockArg, BlockTag};
+use crate::block_json::{RpcTransaction, transaction_json};
 use crate::context::RpcContext;
 use crate::error::RpcError;
 use crate::served_block::ServedBlock;
 use alloy_eips::eip7840::BlobParams;
 use alloy_primitives::B256;
 use motet_chain::{ChainBlock, ChainView};
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// How often a lookup is done again when the head moves to another branch meanwhile.
@@ -87,6 +89,25 @@ impl RpcContext {
         Ok(block.map(|block| self.blocks.insert(ServedBlock::new(block))))
     }
 
+    /// As [`RpcContext::block_at`], for who goes through many blocks: what is not held is not held afterwards.
+    pub(crate) fn block_passing(&self, number: u64) -> Result<Option<Arc<ServedBlock>>, RpcError> {
+        let Some(hash) = self.canonical_hash(number)? else { return Ok(None) };
+        if let Some(block) = self.blocks.get(&hash) {
+            return Ok(Some(block));
+        }
+        Ok(self.reader().canonical_block(number)?.map(|block| Arc::new(ServedBlock::new(block))))
+    }
+
+    /// Hash of the canonical block at a height.
+    pub(crate) fn canonical_hash(&self, number: u64) -> Result<Option<B256>, RpcError> {
+        let head = self.reader().head();
+        match number.cmp(&head.number()) {
+            Ordering::Equal => Ok(Some(head.hash())),
+            Ordering::Greater => Ok(None),
+            Ordering::Less => Ok(self.reader().canonical_hash(number)?),
+        }
+    }
+
     /// The canonical block with a hash.
     ///
     /// # Errors
@@ -116,6 +137,12 @@ impl RpcContext {
             }
         }
         Ok(None)
+    }
+
+    /// A transaction that became pending lately: by now it may be in a block.
+    pub(crate) fn pending_transaction(&self, hash: &B256) -> Option<RpcTransaction> {
+        let (block, index) = self.transaction(*hash).ok().flatten()?;
+        transaction_json(&block, index).ok()
     }
 
     /// Blob parameters of a block.

@@ -2,11 +2,11 @@
 
 use crate::error::RpcError;
 use crate::methods::{MethodSet, Methods};
-use alloy_primitives::{Address, B256, Bytes, U64, keccak256};
+use alloy_primitives::{B256, Bytes, U64, keccak256};
 use std::collections::BTreeMap;
 use std::env::consts::{ARCH, OS};
 
-/// `eth_chainId`, `eth_blockNumber`, `net_*`, `web3_*`, `rpc_modules`.
+/// `eth_chainId`, `eth_blockNumber`, `eth_accounts`, `net_*`, `web3_*`, `rpc_modules`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EthChain;
 
@@ -14,6 +14,8 @@ impl MethodSet for EthChain {
     fn add_to(methods: &mut Methods) {
         methods.add_quick("eth_chainId", |ctx, _| Ok(U64::from(ctx.reader().spec().chain_id)));
         methods.add_quick("eth_blockNumber", |ctx, _| Ok(U64::from(ctx.reader().head().number())));
+        methods
+            .add_quick("eth_accounts", |ctx, _| Ok(ctx.dev().map_or_else(Vec::new, |dev| dev.accounts().addresses())));
         // Blocks are served when they are whole; there is nothing that is known of and not here yet.
         methods.add_quick("eth_syncing", |_, _| Ok(false));
         methods.add_quick("net_version", |ctx, _| Ok(ctx.reader().spec().chain_id.to_string()));
@@ -24,16 +26,6 @@ impl MethodSet for EthChain {
             let data: Bytes = args.required("data")?;
             Ok(keccak256(data))
         });
-    }
-}
-
-/// A node that holds no keys.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NoAccounts;
-
-impl MethodSet for NoAccounts {
-    fn add_to(methods: &mut Methods) {
-        methods.add_quick("eth_accounts", |_, _| Ok(Vec::<Address>::new()));
     }
 }
 

@@ -107,7 +107,7 @@ fn whole_account(ctx: &RpcContext, args: &mut Args<'_>) -> Result<Option<WholeAc
 /// # Errors
 /// When the store fails.
 pub(crate) fn account(view: &ChainView, address: Address) -> Result<Account, RpcError> {
-    match view.value(Location::Account(address)).map_err(RpcError::store)? {
+    match view.value(Location::Account(address)).map_err(RpcError::from)? {
         Value::Account(account) => Ok(account.unwrap_or_default()),
         _ => Err(other_value()),
     }
@@ -117,14 +117,14 @@ fn code_of(view: &ChainView, account: &Account) -> Result<Bytes, RpcError> {
     if account.code_hash == Account::default().code_hash {
         return Ok(Bytes::new());
     }
-    match view.value(Location::Code(account.code_hash)).map_err(RpcError::store)? {
+    match view.value(Location::Code(account.code_hash)).map_err(RpcError::from)? {
         Value::Code(code) => Ok(code),
         _ => Err(other_value()),
     }
 }
 
 fn slot(view: &ChainView, address: Address, key: B256) -> Result<B256, RpcError> {
-    match view.value(Location::Slot(address, key.into())).map_err(RpcError::store)? {
+    match view.value(Location::Slot(address, key.into())).map_err(RpcError::from)? {
         Value::Slot(value) => Ok(value.into()),
         _ => Err(other_value()),
     }

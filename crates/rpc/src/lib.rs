@@ -6,16 +6,22 @@
 //! answers. This crate refuses to know the store's layout and the EVM.
 
 mod args;
+mod auth;
 mod block_arg;
 mod block_cache;
 mod block_json;
 mod block_lookup;
+<<<<<<< HEAD
 mod call_args;
 mod call_error;
 mod call_overrides;
 mod call_state;
 mod calls;
+=======
+mod chain_events;
+>>>>>>> main
 mod context;
+mod dev;
 mod error;
 mod estimate;
 mod eth_blocks;
@@ -25,26 +31,50 @@ mod eth_fees;
 mod eth_proofs;
 mod eth_state;
 mod eth_transactions;
+mod filters;
+mod follower;
 mod fork_choice;
 mod hex_args;
+mod limits;
+mod log_query;
+mod logs;
 mod method_groups;
 mod methods;
+mod metrics;
 mod raw_data;
 mod receipt_json;
 mod reexecution;
 mod schedule;
 mod served_block;
+<<<<<<< HEAD
 mod simulate;
 mod witness;
+=======
+mod server;
+mod subscriptions;
+mod tls;
+>>>>>>> main
 
 pub use args::Args;
+pub use auth::{JwtError, JwtSecret, JwtSecretError};
 pub use block_arg::{BlockArg, BlockTag};
 pub use calls::EthCalls;
 pub use context::{RpcContext, RpcLimits};
+pub use dev::{DevAccounts, DevControl, DevMethods, ForkSource};
 pub use error::RpcError;
+pub use filters::FilterLimits;
 pub use fork_choice::ForkChoice;
+pub use limits::ServerLimits;
 pub use method_groups::{OpenGroups, all_methods, open_methods};
 pub use methods::{MethodSet, Methods};
+<<<<<<< HEAD
 pub use schedule::MotetMethods;
 pub use served_block::{Receipts, ServedBlock};
 pub use witness::Witnesses;
+=======
+pub use metrics::RpcMetrics;
+pub use served_block::{Receipts, ServedBlock};
+pub use server::{AllowedNames, RpcServer, RunningServer, ServerConfig, ServerError};
+pub use subscriptions::SubscriptionIds;
+pub use tls::{TlsError, TlsFiles};
+>>>>>>> main

@@ -2,16 +2,20 @@
 
 use crate::calls::EthCalls;
 use crate::context::RpcContext;
+use crate::dev::DevMethods;
 use crate::eth_blocks::EthBlocks;
-use crate::eth_chain::{EthChain, Modules, NoAccounts};
+use crate::eth_chain::{EthChain, Modules};
 use crate::eth_config::EthConfig;
 use crate::eth_fees::EthFees;
 use crate::eth_proofs::EthProofs;
 use crate::eth_state::EthState;
 use crate::eth_transactions::EthTransactions;
+use crate::filters::EthFilters;
+use crate::logs::EthLogs;
 use crate::methods::Methods;
 use crate::raw_data::RawData;
 use crate::schedule::MotetMethods;
+use crate::subscriptions::EthSubscriptions;
 use crate::witness::Witnesses;
 use std::sync::Arc;
 
@@ -52,13 +56,16 @@ pub fn open_methods(context: Arc<RpcContext>, open: OpenGroups) -> Methods {
         .with::<EthState>()
         .with::<EthProofs>()
         .with::<EthFees>()
+        .with::<EthLogs>()
+        .with::<EthFilters>()
+        .with::<EthSubscriptions>()
         .with::<EthCalls>()
         .with::<MotetMethods>();
     if open.debug {
         methods = methods.with::<RawData>().with::<Witnesses>();
     }
-    if !open.dev {
-        methods = methods.with::<NoAccounts>();
+    if open.dev {
+        methods = methods.with::<DevMethods>();
     }
     methods.with::<Modules>()
 }
