@@ -127,7 +127,14 @@ impl LiveChain {
         self.writer().chain.prove(number, address, slots)
     }
 
-<<<<<<< HEAD
+    /// Moves all that waits in log and memory into the tables. See [`Chain::flush`].
+    ///
+    /// # Errors
+    /// As [`Chain::flush`].
+    pub fn flush(&self) -> Result<(), ChainError> {
+        self.writer().chain.flush()
+    }
+
     /// The state root after a canonical block with further changes. See [`Chain::root_with`]. Waits for whoever writes.
     ///
     /// # Errors
@@ -148,22 +155,6 @@ impl LiveChain {
         diff: &StateDiff,
     ) -> Result<StateWitness, ChainError> {
         self.writer().chain.witness(number, hash, reads, diff)
-=======
-    /// Moves all that waits in log and memory into the tables. See [`Chain::flush`].
-    ///
-    /// # Errors
-    /// As [`Chain::flush`].
-    pub fn flush(&self) -> Result<(), ChainError> {
-        self.writer().chain.flush()
->>>>>>> main
-    }
-
-    /// The state root after a canonical block with further changes. See [`Chain::root_with`]. Waits for whoever writes.
-    ///
-    /// # Errors
-    /// As [`Chain::root_with`].
-    pub fn root_with(&self, number: u64, hash: B256, changes: &[&StateDiff]) -> Result<B256, ChainError> {
-        self.writer().chain.root_with(number, hash, changes)
     }
 
     /// Does something with the chain that only its writer may, and tells pool and listeners if the head is another one then.

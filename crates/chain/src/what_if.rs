@@ -14,17 +14,7 @@ impl Chain {
     /// # Errors
     /// When the block is not canonical (any more), when the history does not reach so far, and when the store fails.
     pub fn root_with(&self, number: u64, hash: B256, changes: &[&StateDiff]) -> Result<B256, ChainError> {
-<<<<<<< HEAD
         let before = Arc::new(self.trie_after(number, hash)?);
-=======
-        self.check_has(number)?;
-        let is_canonical = self.canonical_block(number)?.is_some_and(|block| block.hash() == hash);
-        if !is_canonical {
-            let (first, head) = (self.genesis().number(), self.head().number());
-            return Err(ChainError::NoBlock { number, first, head });
-        }
-        let before = Arc::new(self.trie_at(number)?);
->>>>>>> main
         let mut after = before.overlay(self.threads.crew())?;
         for change in changes {
             after.apply(change)?;

@@ -11,15 +11,13 @@ mod block_arg;
 mod block_cache;
 mod block_json;
 mod block_lookup;
-<<<<<<< HEAD
+mod build_block;
 mod call_args;
 mod call_error;
 mod call_overrides;
 mod call_state;
 mod calls;
-=======
 mod chain_events;
->>>>>>> main
 mod context;
 mod dev;
 mod error;
@@ -46,18 +44,16 @@ mod receipt_json;
 mod reexecution;
 mod schedule;
 mod served_block;
-<<<<<<< HEAD
-mod simulate;
-mod witness;
-=======
 mod server;
+mod simulate;
 mod subscriptions;
 mod tls;
->>>>>>> main
+mod witness;
 
 pub use args::Args;
 pub use auth::{JwtError, JwtSecret, JwtSecretError};
 pub use block_arg::{BlockArg, BlockTag};
+pub use build_block::TestingMethods;
 pub use calls::EthCalls;
 pub use context::{RpcContext, RpcLimits};
 pub use dev::{DevAccounts, DevControl, DevMethods, ForkSource};
@@ -67,14 +63,10 @@ pub use fork_choice::ForkChoice;
 pub use limits::ServerLimits;
 pub use method_groups::{OpenGroups, all_methods, open_methods};
 pub use methods::{MethodSet, Methods};
-<<<<<<< HEAD
-pub use schedule::MotetMethods;
-pub use served_block::{Receipts, ServedBlock};
-pub use witness::Witnesses;
-=======
 pub use metrics::RpcMetrics;
+pub use schedule::MotetMethods;
 pub use served_block::{Receipts, ServedBlock};
 pub use server::{AllowedNames, RpcServer, RunningServer, ServerConfig, ServerError};
 pub use subscriptions::SubscriptionIds;
 pub use tls::{TlsError, TlsFiles};
->>>>>>> main
+pub use witness::Witnesses;

@@ -1,5 +1,6 @@
 //! Which groups of methods a node opens.
 
+use crate::build_block::TestingMethods;
 use crate::calls::EthCalls;
 use crate::context::RpcContext;
 use crate::dev::DevMethods;
@@ -63,6 +64,9 @@ pub fn open_methods(context: Arc<RpcContext>, open: OpenGroups) -> Methods {
         .with::<MotetMethods>();
     if open.debug {
         methods = methods.with::<RawData>().with::<Witnesses>();
+    }
+    if open.testing {
+        methods = methods.with::<TestingMethods>();
     }
     if open.dev {
         methods = methods.with::<DevMethods>();

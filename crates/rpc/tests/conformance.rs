@@ -14,7 +14,6 @@ use support::{Node, fixture, say};
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("debug_trace", "to come"),
     ("eth_sendRawTransaction/", "to come"),
-    ("testing_buildBlockV1/", "to come"),
     ("txpool_", "to come"),
 ];
 
