@@ -5,17 +5,24 @@
 //! ```
 //!
 //! A reader never waits for an import. It sees whole blocks alone: the head that it gives out is durable, and so is all below.
+//!
+//! A development chain lets its state be changed between blocks ([`crate::interventions`]). Whoever asks for the state of
+//! the head, by whatever name, gets it with these changes: it is the state that the next block starts from. So methods that
+//! read at "latest" or "pending" need not think of them, as long as they ask here ([`ChainReader::head_with_state`],
+//! [`ChainReader::state_of`], [`ChainReader::state_at`]). Roots and proofs are those of blocks, without.
 
 use crate::chain_block::ChainBlock;
 use crate::chain_error::ChainError;
 use crate::chain_view::ChainView;
 use crate::encoding::{decode_receipts, decode_record};
+use crate::fork::Fork;
+use crate::interventions::Interventions;
 use crate::lookup;
 use alloy_consensus::ReceiptEnvelope;
 use alloy_primitives::B256;
-use motet_state::store::Store;
+use motet_state::store::{Store, StoredState};
 use motet_types::{BlockRecord, ChainSpec};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// How often a state is asked for again when the head moves to another branch meanwhile.
 const TRIES: usize = 8;
@@ -27,16 +34,37 @@ pub struct ChainReader {
     store: Arc<Store>,
     genesis: Arc<ChainBlock>,
     head: Arc<RwLock<Arc<ChainBlock>>>,
+    interventions: Arc<Interventions>,
+    fork: Arc<OnceLock<Arc<Fork>>>,
 }
 
 impl ChainReader {
     pub(crate) fn new(spec: ChainSpec, store: Arc<Store>, genesis: Arc<ChainBlock>, head: Arc<ChainBlock>) -> Self {
-        Self { spec: Arc::new(spec), store, genesis, head: Arc::new(RwLock::new(head)) }
+        let (head, interventions) = (Arc::new(RwLock::new(head)), Arc::default());
+        Self { spec: Arc::new(spec), store, genesis, head, interventions, fork: Arc::default() }
+    }
+
+    /// Puts the state of a remote node below that of the store, once and for all. See [`Fork`].
+    ///
+    /// # Errors
+    /// When the records of the chain cannot be read.
+    pub(crate) fn attach(&self, fork: Arc<Fork>) -> Result<(), ChainError> {
+        fork.follow(&self.store, self.head().number())?;
+        // A second one changes nothing: what was read so far may have come from the first.
+        let _ = self.fork.set(fork);
+        Ok(())
     }
 
     /// Says that this block is the head now. Its state is in the store.
-    pub(crate) fn publish(&self, head: &Arc<ChainBlock>) {
+    ///
+    /// # Errors
+    /// When the records of a fork's blocks cannot be read.
+    pub(crate) fn publish(&self, head: &Arc<ChainBlock>) -> Result<(), ChainError> {
+        if let Some(fork) = self.fork.get() {
+            fork.follow(&self.store, head.number())?;
+        }
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(head);
+        Ok(())
     }
 
     /// The rules of the chain.
@@ -52,6 +80,11 @@ impl ChainReader {
     /// The store below, for what it can say of blocks and states.
     pub fn store(&self) -> &Arc<Store> {
         &self.store
+    }
+
+    /// The changes that the next block starts with.
+    pub fn interventions(&self) -> &Interventions {
+        &self.interventions
     }
 
     /// The last block of the canonical chain.
@@ -124,7 +157,7 @@ impl ChainReader {
         Ok(self.store.transaction(hash)?)
     }
 
-    /// The head with the state after it.
+    /// The head with the state after it, which the next block starts from.
     ///
     /// # Errors
     /// When the store fails.
@@ -140,7 +173,7 @@ impl ChainReader {
     }
 
     /// The state after a canonical block, as far back as the history reaches, with the ancestors' hashes for BLOCKHASH.
-    /// `None`: the block is not canonical any more.
+    /// `None`: the block is not canonical any more. That of the head is what the next block starts from.
     ///
     /// # Errors
     /// When the history does not hold it, or the store fails.
@@ -149,10 +182,10 @@ impl ChainReader {
         if state.hash() != block.hash() {
             return Ok(None);
         }
-        Ok(Some(self.with_first_parent(ChainView::new(state))))
+        Ok(Some(self.with_interventions(state)))
     }
 
-    /// The state after the canonical block at a height.
+    /// The state after the canonical block at a height. That of the head is what the next block starts from.
     ///
     /// # Errors
     /// When the history does not hold it, or the store fails.
@@ -161,12 +194,37 @@ impl ChainReader {
         if !(first..=head).contains(&number) {
             return Err(ChainError::NoBlock { number, first, head });
         }
-        Ok(self.with_first_parent(ChainView::new(self.store.state_at(number)?)))
+        Ok(self.with_interventions(self.store.state_at(number)?))
+    }
+
+    /// The state after a canonical block as the block left it. See [`ChainReader::state_of`].
+    ///
+    /// # Errors
+    /// When the history does not hold it, or the store fails.
+    pub fn state_without_interventions(&self, block: &ChainBlock) -> Result<Option<ChainView>, ChainError> {
+        let state = self.store.state_at(block.number())?;
+        Ok((state.hash() == block.hash()).then(|| self.with_first_parent(ChainView::new(state))))
+    }
+
+    fn with_interventions(&self, state: StoredState) -> ChainView {
+        let changes = self.interventions.over(&state.hash());
+        let view = self.with_first_parent(ChainView::new(state));
+        match changes {
+            Some(changes) => view.with_changes(changes),
+            None => view,
+        }
     }
 
     /// A chain that starts above zero knows the hash of its first block's parent, too.
     pub(crate) fn with_first_parent(&self, view: ChainView) -> ChainView {
         let first = &self.genesis.block().header;
+        let view = match self.fork.get() {
+            Some(fork) => {
+                let height = view.base_height();
+                view.with_fork(fork.at(height))
+            }
+            None => view,
+        };
         match first.number.checked_sub(1) {
             Some(before) => view.with_hash(before, first.parent_hash),
             None => view,

@@ -7,11 +7,13 @@ use crate::chain_options::EarlyRoot;
 use crate::chain_view::ChainView;
 use crate::early_root::{STEPS_WAITING_MAX, StepSender, Told};
 use crate::execution::{ExecFailure, Execute};
+use crate::head_change::HeadBlock;
 use crate::stages::{self, Executed, Listeners, Prepared};
 use crate::validate::{decode_block, validate_state_root};
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::B256;
 use motet_exec::CommitSink;
+use motet_state::store::CommittedBlock;
 use motet_state::trie::StateTrie;
 use motet_types::{Block, Fork, StateDiff};
 use std::panic::resume_unwind;
@@ -133,24 +135,40 @@ impl Chain {
             let _ = self.undo(&view, &diff).and_then(|()| self.relieve());
             return Err(error.into());
         }
-        let (block, mut committed) = executed.finish();
+        let (head, committed) = executed.finish_told();
+        let block = Arc::clone(&head.block);
+        self.commit_on_head(head, committed, view)?;
+        Ok(Accepted { block, is_head: true, was_known: false })
+    }
+
+    /// Makes a block durable that stands on the head, of which the trie has been told, and makes it the head. `view` is the
+    /// state before it.
+    pub(crate) fn commit_on_head(
+        &mut self,
+        head: HeadBlock,
+        mut committed: CommittedBlock,
+        view: ChainView,
+    ) -> Result<(), ChainError> {
         let nodes = self.take_nodes()?;
         committed.nodes = nodes.clone();
         if let Err(error) = self.store.commit(committed) {
             if let (Some(nodes), Ok(trie)) = (nodes, self.trie_mut()) {
                 trie.return_batch(Arc::unwrap_or_clone(nodes));
             }
-            let _ = self.undo(&view, &diff);
+            let _ = self.undo(&view, &head.diff);
             return Err(error.into());
         }
         drop(view);
-        self.tail.push(Arc::clone(&block));
+        self.tail.push(Arc::clone(&head.block));
         self.publish();
+        if let Some(told) = &mut self.told {
+            told.added.push(head);
+        }
         if let Err(error) = self.trim() {
             // The block is in; what follows needs the trie.
             self.broken = Some(error.to_string());
         }
-        Ok(Accepted { block, is_head: true, was_known: false })
+        Ok(())
     }
 
     /// From what the trie may be told of the block before its outcome is there.

@@ -1,41 +1,33 @@
-//! A chain in service: one writer at a time, many readers, and those who want to hear of each new head.
+//! A chain in service: one writer at a time, many readers, a pool, and those who want to hear of each new head.
 //!
 //! ```text
-//! import, set_head, seal --> [ one at a time: Chain + executor ] --> HeadChange --> listeners, in order
+//! import, set_head, seal --> [ one at a time: Chain + executor ] --> HeadChange --> pool, then listeners, in order
 //!                                        |
 //!                                   ChainReader: never waits
 //! ```
 
+use crate::build::{BuildRequest, SealError, Sealed};
 use crate::chain::Chain;
-use crate::chain_block::ChainBlock;
 use crate::chain_error::{ChainError, ImportError};
 use crate::chain_reader::ChainReader;
 use crate::execution::Execute;
+use crate::head_change::{HeadChange, HeadListener};
 use crate::import::Accepted;
+use crate::pool::{Pool, PoolOpenError, PoolOpened, PoolOptions};
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::{Address, B256, U256};
 use motet_state::trie::AccountProof;
-use motet_types::Block;
+use motet_types::{Block, StateDiff};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// How the canonical chain changed: blocks that left it, then blocks that joined it, each lowest first.
-#[derive(Clone, Debug, Default)]
-pub struct HeadChange {
-    /// Blocks that are not canonical any more.
-    pub removed: Vec<Arc<ChainBlock>>,
-    /// Blocks that are now; the last one is the head.
-    pub added: Vec<Arc<ChainBlock>>,
-}
-
-/// Hears of each change of the head, in order, from the thread that made it. It must not wait.
-pub type HeadListener = Box<dyn Fn(&HeadChange) + Send + Sync>;
 
 /// A chain that many threads share. See the module's description.
 pub struct LiveChain {
     reader: ChainReader,
+    pool: Arc<Pool>,
     writer: Mutex<Writer>,
     listeners: Mutex<Vec<HeadListener>>,
+    clock: fn() -> u64,
 }
 
 struct Writer {
@@ -50,10 +42,38 @@ impl fmt::Debug for LiveChain {
 }
 
 impl LiveChain {
-    /// Puts a chain into service.
+    /// Puts a chain into service, with a pool of the usual bounds that does not survive a restart.
+    ///
+    /// # Panics
+    /// Never: such a pool needs neither file nor threads.
     pub fn new(chain: Chain, executor: Box<dyn Execute + Send>) -> Self {
+        let pool = Pool::in_memory(chain.reader().clone());
+        Self::with_pool(chain, executor, pool)
+    }
+
+    /// Puts a chain into service, with a pool, and says what was found in the pool's journal.
+    ///
+    /// # Errors
+    /// As [`Pool::open`].
+    pub fn open(
+        chain: Chain,
+        executor: Box<dyn Execute + Send>,
+        pool: PoolOptions,
+    ) -> Result<(Self, PoolOpened), PoolOpenError> {
+        let (pool, opened) = Pool::open(chain.reader().clone(), pool)?;
+        Ok((Self::with_pool(chain, executor, pool), opened))
+    }
+
+    fn with_pool(mut chain: Chain, executor: Box<dyn Execute + Send>, pool: Pool) -> Self {
+        chain.told = Some(HeadChange::default());
         let reader = chain.reader().clone();
-        Self { reader, writer: Mutex::new(Writer { chain, executor }), listeners: Mutex::new(Vec::new()) }
+        let writer = Mutex::new(Writer { chain, executor });
+        Self { reader, pool: Arc::new(pool), writer, listeners: Mutex::new(Vec::new()), clock: || 0 }
+    }
+
+    /// With a clock, in nanoseconds from any start, for the times of stages. Without one these are zero.
+    pub fn with_clock(self, clock: fn() -> u64) -> Self {
+        Self { clock, ..self }
     }
 
     /// Reads blocks and states, without waiting for whoever writes.
@@ -61,7 +81,12 @@ impl LiveChain {
         &self.reader
     }
 
-    /// Has somebody told of each change of the head from now on.
+    /// Transactions that wait for a block.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// Has somebody told of each change of the head from now on. The pool has been told before.
     pub fn listen(&self, listener: HeadListener) {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
@@ -82,6 +107,18 @@ impl LiveChain {
         self.write(|writer| writer.chain.set_head(hash))
     }
 
+    /// Builds a block on the head, executing its transactions once. When it returns with the block as head, the block survives
+    /// a crash.
+    ///
+    /// # Errors
+    /// When no block can be built as asked, or the chain fails.
+    pub fn seal(&self, request: BuildRequest) -> Result<Sealed, SealError> {
+        let (pool, clock) = (&*self.pool, self.clock);
+        let mut sealed = self.write(|Writer { chain, executor }| chain.seal(request, pool, &mut **executor, clock))?;
+        sealed.times.publish_ns = clock().saturating_sub(sealed.times.publish_ns);
+        Ok(sealed)
+    }
+
     /// An account and some of its slots with proofs. Waits for whoever writes.
     ///
     /// # Errors
@@ -90,16 +127,32 @@ impl LiveChain {
         self.writer().chain.prove(number, address, slots)
     }
 
-    /// Does something with the chain that only its writer may, and tells listeners if the head is another one then.
+    /// Moves all that waits in log and memory into the tables. See [`Chain::flush`].
+    ///
+    /// # Errors
+    /// As [`Chain::flush`].
+    pub fn flush(&self) -> Result<(), ChainError> {
+        self.writer().chain.flush()
+    }
+
+    /// The state root after a canonical block with further changes. See [`Chain::root_with`]. Waits for whoever writes.
+    ///
+    /// # Errors
+    /// As [`Chain::root_with`].
+    pub fn root_with(&self, number: u64, hash: B256, changes: &[&StateDiff]) -> Result<B256, ChainError> {
+        self.writer().chain.root_with(number, hash, changes)
+    }
+
+    /// Does something with the chain that only its writer may, and tells pool and listeners if the head is another one then.
     fn write<T>(&self, change: impl FnOnce(&mut Writer) -> T) -> T {
         let mut writer = self.writer();
-        let before = Arc::clone(writer.chain.head());
         let result = change(&mut writer);
-        let after = Arc::clone(writer.chain.head());
-        if before.hash() != after.hash() {
-            let change = head_change(&writer.chain, before, after);
+        let told = writer.chain.told.replace(HeadChange::default()).unwrap_or_default();
+        if !told.removed.is_empty() || !told.added.is_empty() {
+            // Where the state cannot be read the pool keeps what it has; blocks are built of what is valid in any case.
+            let _ = self.pool.on_head_change(&told);
             for listener in self.listeners.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-                listener(&change);
+                listener(&told);
             }
         }
         result
@@ -109,25 +162,4 @@ impl LiveChain {
         // A panic while it was held shows in the chain itself, which refuses what it cannot do any more.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The way from one head to another: over their last common ancestor, as far as blocks are known.
-fn head_change(chain: &Chain, before: Arc<ChainBlock>, after: Arc<ChainBlock>) -> HeadChange {
-    let (mut removed, mut added) = (vec![before], vec![after]);
-    let parent = |block: &ChainBlock| chain.block(&block.block().header.parent_hash).ok().flatten();
-    loop {
-        let (Some(old), Some(new)) = (removed.last(), added.last()) else { break };
-        if old.hash() == new.hash() {
-            removed.pop();
-            added.pop();
-            break;
-        }
-        let is_old_longer = old.number() > new.number();
-        let block = if is_old_longer { parent(old) } else { parent(new) };
-        let Some(block) = block else { break };
-        if is_old_longer { removed.push(block) } else { added.push(block) }
-    }
-    removed.reverse();
-    added.reverse();
-    HeadChange { removed, added }
 }

@@ -142,6 +142,7 @@ impl Chain {
                 side,
                 early_root: options.early_root,
                 early_root_transactions_min: options.early_root_transactions_min,
+                told: None,
                 broken: None,
             },
             opened,

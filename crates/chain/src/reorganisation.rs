@@ -10,8 +10,10 @@
 use crate::chain::Chain;
 use crate::chain_error::{ChainError, ImportError, ImportFault};
 use crate::chain_view::ChainView;
+use crate::encoding::decode_receipts;
 use crate::execution::Execute;
 use crate::fork_choice::is_better_head;
+use crate::head_change::HeadBlock;
 use crate::import::Accepted;
 use crate::recall::recall;
 use crate::receipt_roots::TrieRoots;
@@ -185,6 +187,10 @@ impl Chain {
         }
         self.tail = tail;
         self.publish();
+        if let Some(told) = &mut self.told {
+            told.removed.extend(recalled.iter().rev().map(head_block));
+            told.added.extend(branch.iter().map(head_block));
+        }
         for side in &branch {
             self.side.remove(&side.committed.hash);
         }
@@ -228,6 +234,13 @@ impl Chain {
             found => Err(ChainError::StateRoot { height, expected, found }),
         }
     }
+}
+
+/// A block as those who follow the chain are told of it.
+fn head_block(side: &SideBlock) -> HeadBlock {
+    // What was encoded or checked by this chain decodes.
+    let receipts = decode_receipts(&side.committed.receipts).unwrap_or_default();
+    HeadBlock { block: Arc::clone(&side.block), receipts: Arc::new(receipts), diff: Arc::clone(&side.committed.diff) }
 }
 
 /// Gives the changes of the state that lead from the head back to a height, one after the other.

@@ -10,6 +10,7 @@
 use crate::chain_block::ChainBlock;
 use crate::encoding::{Results, committed};
 use crate::execution::{ExecFailure, Execute, ExecuteRequest, ReceiptRoots};
+use crate::head_change::HeadBlock;
 use crate::rewards::block_rewards;
 use crate::tail::Tail;
 use crate::threads::Threads;
@@ -118,9 +119,15 @@ pub(crate) fn judge(executed: &Executed) -> Result<(), BlockError> {
 impl Executed {
     /// The block as the chain knows it, and as the store takes it.
     pub(crate) fn finish(self) -> (Arc<ChainBlock>, CommittedBlock) {
+        let (block, committed) = self.finish_told();
+        (block.block, committed)
+    }
+
+    /// The same, with what those who follow the chain are told.
+    pub(crate) fn finish_told(self) -> (HeadBlock, CommittedBlock) {
         let Self { hash, block, fork, total_difficulty, outcome, diff } = self;
         let block = Arc::new(ChainBlock::new(hash, block.block, total_difficulty, fork));
-        let committed = committed(&block, Results::of(&outcome), diff);
-        (block, committed)
+        let committed = committed(&block, Results::of(&outcome), Arc::clone(&diff));
+        (HeadBlock { block, receipts: Arc::new(outcome.receipts), diff }, committed)
     }
 }

@@ -33,7 +33,11 @@ pub(crate) struct LedgerDb<'a, V: ?Sized> {
     hashes: HashMemo,
 }
 
-impl<V: StateView + ?Sized> LedgerDb<'_, V> {
+impl<'a, V: StateView + ?Sized> LedgerDb<'a, V> {
+    pub(crate) fn new(ledger: Ledger, parent: Parent<'a, V>, hashes: HashMemo) -> Self {
+        Self { ledger, parent, hashes }
+    }
+
     /// An account now, without its code.
     pub(crate) fn account(&mut self, address: Address) -> Result<Option<motet_types::Account>, Stop> {
         match self.ledger.entry(&address) {

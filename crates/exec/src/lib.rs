@@ -12,6 +12,7 @@
 
 pub mod alloy_adapter;
 mod bloom;
+pub mod call;
 mod committed_end;
 mod error;
 mod executor;
@@ -36,6 +37,7 @@ mod stop;
 mod sync;
 mod system;
 mod tally;
+pub mod trace;
 mod validate;
 mod vm;
 
@@ -46,4 +48,4 @@ pub use listed::{ListField, ListMismatch};
 pub use parallel::{Hints, Schedule, Suspension};
 pub use predict::{Counted, PredictionReport, PredictionScore};
 pub use report::{AbortedBy, ConflictAt, TraceEvent, TraceWhat};
-pub use vm::{LeanOutcome, lean};
+pub use vm::{IntrinsicGas, LeanOutcome, intrinsic_gas, lean};

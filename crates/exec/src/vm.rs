@@ -17,13 +17,17 @@ mod collision;
 mod env;
 mod handler;
 mod hash_memo;
+mod inspected;
+mod intrinsic;
 mod lean;
 mod observe;
 mod room;
 
 pub(crate) use code::{CodeCache, analyse, private_copy};
-pub(crate) use env::{block_env, cfg_env, code_bytes_max, tx_env};
+pub(crate) use env::{block_env, block_of, cfg_env, code_bytes_max, tx_env};
 pub(crate) use hash_memo::HashMemo;
+pub(crate) use inspected::InspectedVm;
+pub use intrinsic::{IntrinsicGas, intrinsic_gas};
 pub use lean::{LeanOutcome, lean};
 pub(crate) use observe::VmDb;
 pub(crate) use revm::bytecode::Bytecode;

@@ -16,6 +16,7 @@
 pub mod access_list;
 pub mod block;
 pub mod diff;
+pub mod impersonation;
 pub mod index;
 pub mod memory;
 pub mod outcome;
@@ -27,6 +28,7 @@ pub mod view;
 pub use access_list::{ListFormError, validate_list_form};
 pub use block::{Block, BlockHashes, RecoveredBlock, RecoveryError, Transaction};
 pub use diff::{AccountDiff, StateDiff};
+pub use impersonation::{chain_sender, impersonated_sender, impersonated_signature};
 pub use index::{Incarnation, TxIndex};
 pub use memory::{MemoryAccount, MemoryState};
 pub use outcome::{BlockOutcome, GasUsed};

@@ -1,6 +1,6 @@
 //! From the ledger to the diff and the record, in parts.
 
-use super::{Entry, SlotEntry};
+use super::{Entry, Ledger, SlotEntry};
 use crate::vm::Bytecode;
 use alloy_eip7928::{AccountChanges, BalanceChange, CodeChange, NonceChange, SlotChanges, StorageChange};
 use alloy_primitives::map::{AddressMap, B256Map};
@@ -55,6 +55,24 @@ impl LedgerPart {
         done.accounts.sort_unstable_by_key(|account| account.0);
         done.list.sort_unstable_by_key(|account| account.address);
         done
+    }
+}
+
+impl Ledger {
+    /// The difference to the parent state so far.
+    pub(crate) fn diff(&self) -> StateDiff {
+        let mut diff = StateDiff::default();
+        for (address, entry) in self.accounts.iter() {
+            let Some(change) = entry.diff() else { continue };
+            let hash = entry.code_hash();
+            if entry.parent.is_none_or(|parent| parent.code_hash != hash)
+                && let Some(code) = self.deployed.get(&hash)
+            {
+                diff.codes.insert(hash, code.original_bytes());
+            }
+            diff.accounts.insert(*address, change);
+        }
+        diff
     }
 }
 

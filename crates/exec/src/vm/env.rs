@@ -1,7 +1,7 @@
 //! A block's environment in revm's words.
 
 use super::{BlockEnv, CfgEnv, SpecId, TxEnv};
-use alloy_consensus::Transaction as _;
+use alloy_consensus::{Header, Transaction as _};
 use alloy_eips::eip7702::{RecoveredAuthority, RecoveredAuthorization};
 use alloy_evm::FromRecoveredTx;
 use alloy_primitives::{Address, U256};
@@ -49,7 +49,11 @@ pub(crate) fn cfg_env(rules: &BlockRules) -> CfgEnv {
 
 /// Header values that the EVM can see.
 pub(crate) fn block_env(block: &RecoveredBlock, rules: &BlockRules) -> BlockEnv {
-    let header = block.header();
+    block_of(block.header(), rules)
+}
+
+/// What the EVM can see of a header.
+pub(crate) fn block_of(header: &Header, rules: &BlockRules) -> BlockEnv {
     let merged = rules.is_active(Fork::Paris);
     BlockEnv {
         number: U256::from(header.number),

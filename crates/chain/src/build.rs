@@ -1,0 +1,6 @@
+//! Blocks of this chain's own making.
+
+mod request;
+mod seal;
+
+pub use request::{BuildRequest, BuildSource, GasLimit, SealError, SealTimes, Sealed};

@@ -1,0 +1,265 @@
+//! Changes of the state that no transaction makes: what a development chain is told to take for true.
+//!
+//! ```text
+//! head h <- changes (balance, nonce, code, slot) <- block h+1: starts from h with the changes
+//!                      |                                 |
+//!                      v                                 v
+//!          seen by every reader of h      its record has them at block access index 0, its diff
+//! ```
+//!
+//! They stand over one block, by its hash. When another block is the head, whether that was built with them or came by a
+//! reorganisation, nothing of them is left; so nobody has to take them away. They become durable with the block that is
+//! built with them, and are lost with the process before.
+
+mod merge;
+mod recorded;
+
+use crate::chain_error::ChainError;
+use crate::chain_reader::ChainReader;
+use crate::chain_view::ChainView;
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
+use motet_types::{Account, AccountDiff, Location, StateDiff, Value};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use merge::merged;
+pub use recorded::enter;
+
+/// Most accounts and slots that are changed between two blocks.
+const LOCATIONS_MAX: usize = 1 << 20;
+/// Most bytes of code that are set between two blocks.
+const CODE_BYTES_MAX: usize = 64 << 20;
+/// Longest code that is set for one account; a transaction could not create one as long.
+const ACCOUNT_CODE_BYTES_MAX: usize = 1 << 20;
+/// How often a change is made again when the head moves meanwhile.
+const TRIES: usize = 8;
+
+/// One change of one account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Intervention {
+    /// Its balance, in wei.
+    Balance(U256),
+    /// Its nonce.
+    Nonce(u64),
+    /// Its code.
+    Code(Bytes),
+    /// The value of one slot.
+    Slot(U256, U256),
+}
+
+/// A change that is not made.
+#[derive(Debug, thiserror::Error)]
+pub enum InterventionError {
+    /// There are too many already.
+    #[error(
+        "too many changes between two blocks: at most {LOCATIONS_MAX} accounts and slots and {CODE_BYTES_MAX} bytes of code; mine a block first"
+    )]
+    Full,
+    /// The code is too long.
+    #[error("code of {bytes} bytes: at most {ACCOUNT_CODE_BYTES_MAX} can be set")]
+    CodeSize {
+        /// How long it is.
+        bytes: usize,
+    },
+    /// The head moved again and again.
+    #[error("the head changes too fast for the state to be changed over it")]
+    Moving,
+    /// The state before cannot be read.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+}
+
+/// The changes that stand over the head. See the module's description.
+#[derive(Debug, Default)]
+pub struct Interventions {
+    /// Held while a change is made, and while a block is made with the changes. It is taken before `pending`.
+    gate: Mutex<()>,
+    pending: Mutex<Option<Pending>>,
+}
+
+/// The changes while nobody makes others: so that a block which is made with them leaves none behind that somebody was told
+/// is made.
+#[derive(Debug)]
+pub struct HeldInterventions<'a> {
+    held: &'a Interventions,
+    _gate: MutexGuard<'a, ()>,
+}
+
+impl HeldInterventions<'_> {
+    /// The changes over a block; `None`: there are none.
+    pub fn over(&self, hash: &B256) -> Option<Arc<StateDiff>> {
+        self.held.over(hash)
+    }
+
+    /// Puts changes in place of those that are there, as when a snapshot is taken up again.
+    ///
+    /// # Errors
+    /// When they are too many.
+    pub fn put(&self, over: B256, changes: Option<Arc<StateDiff>>) -> Result<(), InterventionError> {
+        let pending = changes.map(|changes| Pending::new(over, changes));
+        if pending.as_ref().is_some_and(Pending::is_over_full) {
+            return Err(InterventionError::Full);
+        }
+        *self.held.pending.lock().unwrap_or_else(PoisonError::into_inner) = pending;
+        Ok(())
+    }
+}
+
+/// Changes over one block. Invariant: `locations` and `code_bytes` are those of `changes`.
+#[derive(Clone, Debug)]
+struct Pending {
+    over: B256,
+    changes: Arc<StateDiff>,
+    locations: usize,
+    code_bytes: usize,
+}
+
+impl Interventions {
+    /// The changes over a block; `None`: there are none.
+    pub fn over(&self, hash: &B256) -> Option<Arc<StateDiff>> {
+        let pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.as_ref().filter(|pending| pending.over == *hash).map(|pending| Arc::clone(&pending.changes))
+    }
+
+    /// Has everybody wait who wants to make changes, until this goes. Whoever makes a block takes it before the changes.
+    pub fn hold(&self) -> HeldInterventions<'_> {
+        HeldInterventions { held: self, _gate: self.gate.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+
+    /// Changes an account over a block of which this is the state without any changes.
+    fn change(
+        &self,
+        over: B256,
+        base: &ChainView,
+        address: Address,
+        change: Intervention,
+    ) -> Result<(), InterventionError> {
+        let mut slot = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = match slot.take() {
+            Some(pending) if pending.over == over => pending,
+            _ => Pending::new(over, Arc::default()),
+        };
+        let made = pending.change(base, address, change);
+        *slot = Some(pending).filter(|pending| !pending.changes.is_empty());
+        made
+    }
+}
+
+impl ChainReader {
+    /// Changes an account over the head. See [`crate::interventions`].
+    ///
+    /// # Errors
+    /// When there are too many changes, or the state cannot be read.
+    pub fn intervene(&self, address: Address, change: Intervention) -> Result<(), InterventionError> {
+        let _held = self.interventions().hold();
+        for _ in 0..TRIES {
+            let head = self.head();
+            let Some(base) = self.state_without_interventions(&head)? else { continue };
+            self.interventions().change(head.hash(), &base, address, change.clone())?;
+            if self.head().hash() == head.hash() {
+                return Ok(());
+            }
+        }
+        Err(InterventionError::Moving)
+    }
+}
+
+impl Pending {
+    fn new(over: B256, changes: Arc<StateDiff>) -> Self {
+        let locations = changes.accounts.values().map(locations_of).sum();
+        let code_bytes = changes.codes.values().map(|code| code.len()).sum();
+        Self { over, changes, locations, code_bytes }
+    }
+
+    fn is_over_full(&self) -> bool {
+        self.locations > LOCATIONS_MAX || self.code_bytes > CODE_BYTES_MAX
+    }
+
+    fn change(&mut self, base: &ChainView, address: Address, change: Intervention) -> Result<(), InterventionError> {
+        if let Intervention::Code(code) = &change {
+            let bytes = code.len();
+            if bytes > ACCOUNT_CODE_BYTES_MAX {
+                return Err(InterventionError::CodeSize { bytes });
+            }
+            if self.code_bytes.saturating_add(bytes) > CODE_BYTES_MAX {
+                return Err(InterventionError::Full);
+            }
+        }
+        // An account and a slot at most.
+        if self.locations.saturating_add(2) > LOCATIONS_MAX {
+            return Err(InterventionError::Full);
+        }
+        let before = account_of(base, address)?;
+        let old = self.changes.accounts.get(&address);
+        let counted = old.map_or(0, locations_of);
+        let mut new = old.cloned().unwrap_or(AccountDiff { account: before, ..AccountDiff::default() });
+        let account = new.account.get_or_insert_default();
+        let mut code = None;
+        match change {
+            Intervention::Balance(balance) => account.balance = balance,
+            Intervention::Nonce(nonce) => account.nonce = nonce,
+            Intervention::Code(bytes) if bytes.is_empty() => account.code_hash = KECCAK256_EMPTY,
+            Intervention::Code(bytes) => {
+                account.code_hash = keccak256(&bytes);
+                code = Some((account.code_hash, bytes));
+            }
+            Intervention::Slot(slot, value) => {
+                let before = match new.wiped {
+                    true => U256::ZERO,
+                    false => slot_of(base, address, slot)?,
+                };
+                match value == before {
+                    true => new.storage.remove(&slot),
+                    false => new.storage.insert(slot, value),
+                };
+            }
+        }
+        // EIP-161: an account that is empty is none, unless there is storage, which would be lost with it.
+        if new.account.is_some_and(|account| account.is_empty())
+            && new.storage.is_empty()
+            && (new.wiped || !has_storage(base, address)?)
+        {
+            new = AccountDiff { account: None, wiped: before.is_some(), ..AccountDiff::default() };
+        }
+        let is_change = new.account != before || new.wiped || !new.storage.is_empty();
+        let changes = Arc::make_mut(&mut self.changes);
+        if let Some((hash, bytes)) = code {
+            let length = bytes.len();
+            if changes.codes.insert(hash, bytes).is_none() {
+                self.code_bytes = self.code_bytes.saturating_add(length);
+            }
+        }
+        self.locations = self.locations.saturating_sub(counted);
+        if is_change {
+            self.locations = self.locations.saturating_add(locations_of(&new));
+            changes.accounts.insert(address, new);
+        } else {
+            changes.accounts.remove(&address);
+        }
+        Ok(())
+    }
+}
+
+fn has_storage(base: &ChainView, address: Address) -> Result<bool, ChainError> {
+    Ok(!base.storage(address)?.is_empty())
+}
+
+fn locations_of(change: &AccountDiff) -> usize {
+    change.storage.len().saturating_add(1)
+}
+
+pub(crate) fn account_of(view: &ChainView, address: Address) -> Result<Option<Account>, ChainError> {
+    match view.value(Location::Account(address))? {
+        Value::Account(account) => Ok(account),
+        _ => Ok(None),
+    }
+}
+
+pub(crate) fn slot_of(view: &ChainView, address: Address, slot: U256) -> Result<U256, ChainError> {
+    match view.value(Location::Slot(address, slot))? {
+        Value::Slot(value) => Ok(value),
+        _ => Ok(U256::ZERO),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+use super::*;
+use crate::recall::diff_of;
+use crate::{Chain, ChainOptions, GenesisBlock};
+use alloy_eip7928::{AccountChanges, BalanceChange, BlockAccessIndex, SlotChanges, StorageChange};
+use motet_types::{BlockRecord, ChainSpec, Fork, MemoryState, Read, StateView};
+use rand::{Rng, SeedableRng, rngs::SmallRng};
+use std::path::{Path, PathBuf};
+
+const ACCOUNTS: u64 = 6;
+const SLOTS: u64 = 4;
+
+fn address(n: u64) -> Address {
+    Address::left_padding_from(&(n + 1).to_be_bytes())
+}
+
+/// A directory that goes with the test.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("motet-interventions-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A chain of one block over some accounts, the first ones with code and storage.
+fn chain(dir: &Path) -> (Chain, MemoryState) {
+    let mut state = MemoryState::new();
+    for n in 0..ACCOUNTS / 2 {
+        let storage = (0..n).map(|slot| (U256::from(slot), U256::from(slot + 1)));
+        let code = if n == 2 { Bytes::from_static(&[0x60, 0]) } else { Bytes::new() };
+        state.insert_account(address(n), U256::from(n + 1), n, code, storage);
+    }
+    let spec = ChainSpec::at_fork(1337, Fork::Cancun);
+    let header = GenesisBlock::with_spec(&Default::default(), spec.clone()).unwrap().header;
+    let mut genesis = GenesisBlock::from_parts(spec, header, state.clone());
+    genesis.header.state_root = genesis.state.root();
+    genesis.hash = genesis.header.hash_slow();
+    let (chain, _) = Chain::init(dir, genesis, ChainOptions::small()).unwrap();
+    (chain, state)
+}
+
+fn value(view: &dyn StateView, location: Location) -> Value {
+    match view.read(location).unwrap() {
+        Read::Ready(value) => value,
+        Read::Pending(_) => panic!("{location} pends"),
+    }
+}
+
+fn locations() -> Vec<Location> {
+    let slots = |n| (0..SLOTS).map(move |slot| Location::Slot(address(n), U256::from(slot)));
+    (0..ACCOUNTS).flat_map(|n| slots(n).chain([Location::Account(address(n))])).collect()
+}
+
+fn random_change(rng: &mut SmallRng) -> Intervention {
+    match rng.random_range(0..4) {
+        0 => Intervention::Balance(U256::from(rng.random_range(0..3))),
+        1 => Intervention::Nonce(rng.random_range(0..3)),
+        2 => Intervention::Code(Bytes::from(vec![0x5b; rng.random_range(0..3)])),
+        _ => Intervention::Slot(U256::from(rng.random_range(0..SLOTS)), U256::from(rng.random_range(0..3))),
+    }
+}
+
+/// What the change means, with no regard to what it leaves unsaid.
+fn apply(model: &mut MemoryState, address: Address, change: &Intervention) {
+    let held = model.account(&address).cloned().unwrap_or_default();
+    let (mut account, mut storage) = (held.account, held.storage);
+    let mut code = model.code(&account.code_hash).cloned().unwrap_or_default();
+    match change {
+        Intervention::Balance(balance) => account.balance = *balance,
+        Intervention::Nonce(nonce) => account.nonce = *nonce,
+        Intervention::Code(bytes) => code = bytes.clone(),
+        Intervention::Slot(slot, value) => drop(storage.insert(*slot, *value)),
+    }
+    storage.retain(|_, value| !value.is_zero());
+    if account.balance.is_zero() && account.nonce == 0 && code.is_empty() && storage.is_empty() {
+        let gone = AccountDiff { wiped: true, ..AccountDiff::default() };
+        model.apply(&StateDiff { accounts: [(address, gone)].into(), ..StateDiff::default() });
+        return;
+    }
+    model.insert_account(address, account.balance, account.nonce, code, storage);
+}
+
+#[test]
+fn readers_see_what_direct_application_gives() {
+    for seed in 0..60 {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let place = Place::new(&format!("seen-{seed}"));
+        let (chain, mut model) = chain(&place.0);
+        let reader = chain.reader();
+        for step in 0..25 {
+            let (who, change) = (address(rng.random_range(0..ACCOUNTS)), random_change(&mut rng));
+            apply(&mut model, who, &change);
+            reader.intervene(who, change).unwrap();
+            let (head, view) = reader.head_with_state().unwrap();
+            let by_hash = reader.state_of(&head).unwrap().unwrap();
+            for location in locations() {
+                let expected = value(&model, location);
+                assert_eq!(value(&view, location), expected, "seed {seed}, step {step}: {location}");
+                assert_eq!(value(&by_hash, location), expected, "seed {seed}, step {step}: {location}");
+                if let Value::Account(Some(account)) = expected {
+                    let code = Location::Code(account.code_hash);
+                    assert_eq!(value(&view, code), value(&model, code), "seed {seed}, step {step}: {location}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn taking_every_change_back_leaves_none() {
+    let place = Place::new("back");
+    let (chain, _) = chain(&place.0);
+    let (reader, head) = (chain.reader(), chain.head().hash());
+    let slot = |value: u64| Intervention::Slot(U256::from(1), U256::from(value));
+    reader.intervene(address(2), Intervention::Balance(U256::from(9))).unwrap();
+    reader.intervene(address(2), slot(9)).unwrap();
+    reader.intervene(address(5), Intervention::Nonce(1)).unwrap();
+    assert_eq!(reader.interventions().over(&head).unwrap().accounts.len(), 2);
+    assert_eq!(reader.interventions().over(&B256::ZERO), None, "they stand over one block alone");
+    reader.intervene(address(2), Intervention::Balance(U256::from(3))).unwrap();
+    reader.intervene(address(2), slot(2)).unwrap();
+    reader.intervene(address(5), Intervention::Nonce(0)).unwrap();
+    assert_eq!(reader.interventions().over(&head), None);
+}
+
+#[test]
+fn a_block_with_changes_is_both_one_after_the_other_and_its_record_says_so() {
+    for seed in 0..60 {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let place = Place::new(&format!("merged-{seed}"));
+        let (chain, mut model) = chain(&place.0);
+        let reader = chain.reader();
+        let base = chain.state();
+        for _ in 0..12 {
+            let (who, change) = (address(rng.random_range(0..ACCOUNTS)), random_change(&mut rng));
+            apply(&mut model, who, &change);
+            reader.intervene(who, change).unwrap();
+        }
+        let head = chain.head().hash();
+        let changes = reader.interventions().over(&head).unwrap_or_default();
+        // What a block makes of it: other balances, and slots of accounts with a balance.
+        let (mut block, mut record) = (StateDiff::default(), BlockRecord::default());
+        for n in 0..ACCOUNTS {
+            let Some(held) = model.account(&address(n)).filter(|_| rng.random()) else { continue };
+            let mut change = AccountDiff { account: Some(held.account), ..AccountDiff::default() };
+            let mut listed = AccountChanges::new(address(n));
+            let index = BlockAccessIndex(1);
+            if let Some(account) = &mut change.account {
+                account.balance += U256::from(7);
+                listed.balance_changes.push(BalanceChange::new(index, account.balance));
+            }
+            for slot in (0..SLOTS).map(U256::from) {
+                let before = held.storage.get(&slot).copied().unwrap_or_default();
+                let after = U256::from(rng.random_range(0..3));
+                if after == before {
+                    listed.storage_reads.push(slot);
+                } else {
+                    change.storage.insert(slot, after);
+                    let changed = vec![StorageChange::new(index, after)];
+                    listed.storage_changes.push(SlotChanges::new(slot, changed));
+                }
+            }
+            block.accounts.insert(address(n), change);
+            record.list.push(listed);
+        }
+        model.apply(&block);
+        let whole = merged(&base, &changes, block).unwrap();
+        enter(&base, &changes, &mut record).unwrap();
+        let after = base.clone().with_changes(Arc::new(whole.clone()));
+        for location in locations() {
+            assert_eq!(value(&after, location), value(&model, location), "seed {seed}: {location}");
+        }
+        let mut recalled = diff_of(&record, &base, &after).unwrap();
+        let codes = std::mem::take(&mut recalled.codes);
+        assert_eq!(recalled.accounts, whole.accounts, "seed {seed}");
+        assert!(codes.iter().all(|(hash, code)| whole.codes.get(hash) == Some(code)), "seed {seed}");
+        for listed in &record.list {
+            let is_read = |slot: &SlotChanges| listed.storage_reads.contains(&slot.slot);
+            assert!(!listed.storage_changes.iter().any(is_read), "seed {seed}: a slot is read and changed");
+            assert!(listed.storage_changes.is_sorted_by_key(|slot| slot.slot), "seed {seed}");
+        }
+        assert!(record.list.is_sorted_by_key(|listed| listed.address), "seed {seed}");
+    }
+}
+
+#[test]
+fn what_is_too_large_is_refused_and_changes_nothing() {
+    let place = Place::new("large");
+    let (chain, _) = chain(&place.0);
+    let (reader, head) = (chain.reader(), chain.head().hash());
+    let code = Bytes::from(vec![1; ACCOUNT_CODE_BYTES_MAX + 1]);
+    let error = reader.intervene(address(1), Intervention::Code(code)).unwrap_err();
+    assert!(matches!(error, InterventionError::CodeSize { bytes } if bytes == ACCOUNT_CODE_BYTES_MAX + 1), "{error}");
+    for n in 0..CODE_BYTES_MAX / ACCOUNT_CODE_BYTES_MAX {
+        let code = Bytes::from(vec![n as u8; ACCOUNT_CODE_BYTES_MAX]);
+        reader.intervene(address(n as u64), Intervention::Code(code)).unwrap();
+    }
+    let before = reader.interventions().over(&head);
+    let error = reader.intervene(address(1000), Intervention::Code(Bytes::from_static(&[1]))).unwrap_err();
+    assert!(matches!(error, InterventionError::Full), "{error}");
+    assert_eq!(reader.interventions().over(&head), before);
+}

@@ -1,0 +1,145 @@
+//! Calls that change nothing, one after the other in a session.
+
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, address, bytes};
+use motet_exec::call::{
+    AccountOverride, CallBlock, CallChecks, CallCodes, CallEnd, CallError, CallSession, CallTx, ETHER_LOG_ADDRESS,
+    OverrideError, StorageOverride,
+};
+use motet_types::{ChainSpec, Fork, MemoryState, TxError};
+use std::collections::BTreeMap;
+
+const ALICE: Address = address!("0xa11ce00000000000000000000000000000000000");
+const COUNTER: Address = address!("0xc000000000000000000000000000000000000001");
+const IDENTITY: Address = address!("0x0000000000000000000000000000000000000004");
+
+/// Adds one to slot 0 and returns what it was before.
+const COUNT: Bytes = bytes!("5f54806001015f555f5260205ff3");
+
+fn state() -> MemoryState {
+    let mut state = MemoryState::new();
+    state.insert_account(ALICE, U256::from(1_000_000), 7, Bytes::new(), []);
+    state.insert_account(COUNTER, U256::ZERO, 1, COUNT, [(U256::ZERO, U256::from(41))]);
+    state
+}
+
+fn block() -> CallBlock {
+    let rules = ChainSpec::at_fork(1, Fork::Osaka).rules_at(10, 0, None);
+    CallBlock { gas_limit: 30_000_000, base_fee: 7, number: 10, ..CallBlock::of(&Default::default(), &rules) }
+}
+
+fn call(to: Address) -> CallTx {
+    CallTx { from: ALICE, to: TxKind::Call(to), gas_limit: 100_000, ..CallTx::default() }
+}
+
+fn overrides(address: Address, change: AccountOverride) -> BTreeMap<Address, AccountOverride> {
+    BTreeMap::from([(address, change)])
+}
+
+#[test]
+fn each_call_sees_what_those_before_left_and_tries_leave_nothing() {
+    let (state, codes) = (state(), CallCodes::default());
+    let mut session = CallSession::new(&state, &codes, 9, block());
+    let mut count = |keep: bool| {
+        let tx = call(COUNTER);
+        let outcome = if keep { session.call(&tx, CallChecks::NONE) } else { session.try_call(&tx, CallChecks::NONE) };
+        U256::from_be_slice(&outcome.expect("runs").output)
+    };
+    assert_eq!([count(false), count(true), count(false), count(true)].map(|n| n.to::<u64>()), [41, 41, 42, 42]);
+    let diff = session.diff();
+    assert_eq!(diff.accounts[&COUNTER].storage, BTreeMap::from([(U256::ZERO, U256::from(43))]));
+    assert_eq!(diff.accounts[&ALICE].account.expect("is there").nonce, 9);
+}
+
+#[test]
+fn a_call_is_excused_from_nonce_and_fees_and_not_from_funds() {
+    let (state, codes) = (state(), CallCodes::default());
+    let mut session = CallSession::new(&state, &codes, 9, block());
+    let tx = call(COUNTER);
+    assert!(session.try_call(&tx, CallChecks::NONE).is_ok());
+    assert_eq!(
+        session.try_call(&tx, CallChecks::ALL),
+        Err(CallError::Invalid(TxError::NonceTooLow { tx: 0, state: 7 }))
+    );
+    let tx = CallTx { nonce: 7, ..tx };
+    assert_eq!(session.try_call(&tx, CallChecks::ALL), Err(CallError::Invalid(TxError::GasPriceLessThanBaseFee)));
+    let priced = CallTx { max_fee_per_gas: 1, ..tx.clone() };
+    assert_eq!(session.try_call(&priced, CallChecks::NONE), Err(CallError::Invalid(TxError::GasPriceLessThanBaseFee)));
+    let priced = CallTx { max_fee_per_gas: 8, ..tx.clone() };
+    assert!(session.try_call(&priced, CallChecks::ALL).is_ok());
+    let rich = CallTx { value: U256::from(1_000_001), ..tx };
+    assert!(matches!(
+        session.try_call(&rich, CallChecks::NONE),
+        Err(CallError::Invalid(TxError::LackOfFunds { balance, needed })) if balance + U256::ONE == needed
+    ));
+}
+
+#[test]
+fn overrides_change_the_account_its_code_and_its_storage() {
+    let (state, codes) = (state(), CallCodes::default());
+    let mut session = CallSession::new(&state, &codes, 9, block());
+    let slot = |value: u64| BTreeMap::from([(B256::ZERO, B256::from(U256::from(value)))]);
+    let change = AccountOverride { storage: StorageOverride::Change(slot(5)), ..AccountOverride::default() };
+    session.apply_overrides(&overrides(COUNTER, change)).expect("fits");
+    let outcome = session.call(&call(COUNTER), CallChecks::NONE).expect("runs");
+    assert_eq!(outcome.output[..], B256::from(U256::from(5))[..]);
+
+    let bob = address!("0xb0b0000000000000000000000000000000000000");
+    let change = AccountOverride {
+        balance: Some(U256::from(3)),
+        nonce: Some(9),
+        code: Some(COUNT),
+        storage: StorageOverride::Replace(slot(8)),
+        ..AccountOverride::default()
+    };
+    session.apply_overrides(&overrides(bob, change)).expect("fits");
+    assert_eq!(session.code(bob).expect("is there"), COUNT);
+    let outcome = session.call(&call(bob), CallChecks::NONE).expect("runs");
+    assert_eq!(outcome.output[..], B256::from(U256::from(8))[..]);
+    assert_eq!(session.account(bob).expect("is read").expect("is there").nonce, 9);
+
+    let change = AccountOverride { storage: StorageOverride::Replace(BTreeMap::new()), ..AccountOverride::default() };
+    session.apply_overrides(&overrides(COUNTER, change)).expect("fits");
+    let outcome = session.call(&call(COUNTER), CallChecks::NONE).expect("runs");
+    assert_eq!(outcome.output[..], B256::ZERO[..]);
+}
+
+#[test]
+fn a_precompiled_contract_moves_and_leaves_its_address_to_code() {
+    let (state, codes) = (state(), CallCodes::default());
+    let mut session = CallSession::new(&state, &codes, 9, block());
+    let to = address!("0x1234560000000000000000000000000000000000");
+    let change = AccountOverride { code: Some(COUNT), move_precompile_to: Some(to), ..AccountOverride::default() };
+    session.apply_overrides(&overrides(IDENTITY, change)).expect("fits");
+    let with = |to| CallTx { input: bytes!("c0ffee"), ..call(to) };
+    assert_eq!(session.try_call(&with(to), CallChecks::NONE).expect("runs").output, bytes!("c0ffee"));
+    assert_eq!(session.try_call(&with(IDENTITY), CallChecks::NONE).expect("runs").output[..], B256::ZERO[..]);
+    let change = AccountOverride { move_precompile_to: Some(to), ..AccountOverride::default() };
+    assert_eq!(session.apply_overrides(&overrides(COUNTER, change)), Err(OverrideError::NotAPrecompile(COUNTER)));
+}
+
+#[test]
+fn transfers_are_logged_where_they_are_not_taken_back() {
+    let (state, codes) = (state(), CallCodes::default());
+    let mut session = CallSession::new(&state, &codes, 9, block());
+    let bob = address!("0xb0b0000000000000000000000000000000000000");
+    let (mut next, tx) = (3, CallTx { value: U256::from(5), ..call(bob) });
+    let (_, logs) = session.call_watched(&tx, CallChecks::NONE, true, &mut next).expect("runs");
+    assert_eq!((logs.len(), logs[0].index, logs[0].log.address, next), (1, 3, ETHER_LOG_ADDRESS, 4));
+    let (_, logs) = session.call_watched(&tx, CallChecks::NONE, false, &mut next).expect("runs");
+    assert!(logs.is_empty());
+    // It reverts with nothing.
+    let change = AccountOverride { code: Some(bytes!("5f5ffd")), ..AccountOverride::default() };
+    session.apply_overrides(&overrides(bob, change)).expect("fits");
+    let (outcome, logs) = session.call_watched(&tx, CallChecks::NONE, true, &mut next).expect("runs");
+    assert_eq!((outcome.end, logs.len(), next), (CallEnd::Revert, 0, 5));
+}
+
+#[test]
+fn the_access_list_of_a_call_is_what_it_touches() {
+    let (state, codes) = (state(), CallCodes::default());
+    let mut session = CallSession::new(&state, &codes, 9, block());
+    let listed = session.access_list(&call(COUNTER), CallChecks::NONE).expect("runs");
+    assert_eq!(listed.access_list.0.len(), 1);
+    assert_eq!((listed.access_list.0[0].address, listed.access_list.0[0].storage_keys.len()), (COUNTER, 1));
+    assert!(listed.outcome.end.is_success());
+}
