@@ -52,8 +52,8 @@ mod server;
 mod simulate;
 mod subscriptions;
 mod tls;
-mod txpool;
 mod trace_base;
+mod txpool;
 mod witness;
 
 pub use args::Args;

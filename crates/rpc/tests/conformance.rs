@@ -11,10 +11,7 @@ use std::path::Path;
 use support::{Node, fixture, say};
 
 /// Exchanges that differ, by the beginning of their name, with the reason. One that does not differ any more must go from here.
-const EXCEPTIONS: &[(&str, &str)] = &[
-    ("eth_sendRawTransaction/", "to come"),
-    ("txpool_", "to come"),
-];
+const EXCEPTIONS: &[(&str, &str)] = &[("eth_sendRawTransaction/", "to come"), ("txpool_", "to come")];
 
 /// Exchanges in the suite: 180 files, two of which have a second one.
 const EXCHANGES: usize = 182;
