@@ -189,6 +189,7 @@ impl DevArgs {
                 ..ServerConfig::new(SocketAddr::new(self.host, self.port))
             },
             groups: OpenGroups::ALL,
+            has_engine_api: false,
         };
         Ok(Service {
             role: Role::Dev,
