@@ -2,8 +2,8 @@
 
 use eyre::WrapErr;
 use motet_rpc::{
-    EngineApi, JwtSecret, Methods, OpenGroups, RpcContext, RpcMetrics, RpcServer, RunningServer, ServerConfig, ServerError,
-    open_methods,
+    EngineApi, JwtSecret, Methods, OpenGroups, RpcContext, RpcMetrics, RpcServer, RunningServer, ServerConfig,
+    ServerError, open_methods,
 };
 use std::fs;
 use std::path::Path;
