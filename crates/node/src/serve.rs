@@ -16,10 +16,11 @@ pub(crate) use ports::{Port, jwt_secret};
 pub(crate) use storage::Storage;
 
 use crate::clock;
+use crate::dev::fork::DevFork;
 use crate::follow::{FollowOptions, Follower};
 use crate::metrics::{MeteredExecutor, NodeMetrics, NodeStatus, Observed, PoolFigures, Role, serve_metrics};
 use crate::stop::Stop;
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::{B256, U256, keccak256};
 use alloy_signer_local::PrivateKeySigner;
 use eyre::{WrapErr, bail, ensure};
 use motet_chain::{
@@ -65,6 +66,8 @@ pub(crate) struct Service {
     pub(crate) follow: Option<FollowOptions>,
     /// Keys that it signs with for whoever asks.
     pub(crate) signers: Vec<PrivateKeySigner>,
+    /// The other node's chain that this one starts from, if one does, and what its accounts have at the start.
+    pub(crate) fork: Option<(DevFork, U256)>,
     pub(crate) ports: Vec<Port>,
     pub(crate) metrics: Option<SocketAddr>,
 }
@@ -99,14 +102,23 @@ pub(crate) fn start(service: Service) -> eyre::Result<Running> {
     // From here on a signal is a wish that is met in order, not the end of the process.
     let signals = runtime.block_on(async { Signals::listen() }).wrap_err("signals")?;
     let counts = NodeMetrics::default();
-    let live = Arc::new(open(&storage, genesis, options, engine, config, pool, &counts)?);
+    let live =
+        Arc::new(open(&storage, genesis, fork.as_ref().map(|(fork, _)| fork), options, engine, config, pool, &counts)?);
     let producer = mining.map(|(mining, settings)| producer(&live, mining, settings, &counts));
     let context = RpcContext::new(Arc::clone(&live), RpcLimits::default());
     if let Some(producer) = &producer {
         context.set_producer(Arc::clone(producer));
     }
+    if let Some((fork, balance)) = &fork {
+        fork.fund(&live, signers.iter().map(PrivateKeySigner::address), *balance)?;
+    }
     if !signers.is_empty() {
-        context.set_dev(Arc::new(DevControl::new(DevAccounts::new(signers), instance())));
+        let control = DevControl::new(DevAccounts::new(signers), instance());
+        let control = match &fork {
+            Some((fork, _)) => control.with_fork(fork.source()),
+            None => control,
+        };
+        context.set_dev(Arc::new(control));
     }
     let observed = Arc::new(observed(&live));
     let rpc_metrics = RpcMetrics::default();
@@ -209,6 +221,7 @@ impl Running {
 fn open(
     storage: &Storage,
     genesis: Option<GenesisBlock>,
+    fork: Option<&DevFork>,
     options: ChainOptions,
     engine: Engine,
     config: ExecutorConfig,
@@ -217,6 +230,9 @@ fn open(
 ) -> eyre::Result<LiveChain> {
     let dir = storage.path();
     let chain = open_chain(dir, genesis, options)?;
+    if let Some(fork) = fork {
+        chain.attach(Arc::clone(fork.state())).wrap_err("--fork-url")?;
+    }
     let executor = EngineExecutor::new(engine, ExecutorConfig { clock: clock::now_ns, ..config });
     let executor = Box::new(MeteredExecutor::new(executor, counts.clone()));
     let pool = PoolOptions { journal: Some(dir.join(POOL_JOURNAL)), ..pool };
