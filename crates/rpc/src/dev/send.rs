@@ -18,7 +18,11 @@ use motet_types::Transaction;
 /// Adds the methods.
 pub(super) fn add_to(methods: &mut Methods) {
     for name in ["eth_sendTransaction", "eth_sendUnsignedTransaction"] {
-        methods.add(name, |ctx, args| send(ctx, args.required("transaction")?));
+        methods.add(name, |ctx, args| {
+            let request = args.required("transaction")?;
+            args.check_end()?;
+            send(ctx, request)
+        });
     }
     methods.add("eth_signTransaction", |ctx, args| {
         let accounts = control::of(ctx)?.accounts();
