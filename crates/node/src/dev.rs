@@ -25,14 +25,11 @@ use banner::Banner;
 use clap::{Args, Parser};
 use eyre::{WrapErr, ensure};
 use genesis::{DevGenesis, parse_fork};
-use motet_chain::build::GasLimit;
-use motet_chain::pool::PoolOptions;
-use motet_chain::{BlockSettings, GenesisBlock, Mining};
+use motet_chain::{BlockSettings, GasLimit, GenesisBlock, Mining, PoolOptions};
 use motet_rpc::{AllowedNames, OpenGroups, ServerConfig};
 use motet_types::Fork;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Where the chain is if nobody says otherwise.
@@ -206,7 +203,7 @@ impl DevArgs {
                 BlockSettings { gas_limit: GasLimit::Exactly(gas_limit), ..BlockSettings::default() },
             )),
             follow: None,
-            dev: Some(Arc::new(motet_rpc::DevAccounts::new(accounts.signers().iter().cloned()))),
+            signers: accounts.signers().to_vec(),
             ports: vec![port],
             metrics: self.metrics_port.map(|port| SocketAddr::new(self.host, port)),
         })

@@ -19,14 +19,15 @@ use crate::clock;
 use crate::follow::{FollowOptions, Follower};
 use crate::metrics::{MeteredExecutor, NodeMetrics, NodeStatus, Observed, PoolFigures, Role, serve_metrics};
 use crate::stop::Stop;
+use alloy_primitives::{B256, keccak256};
+use alloy_signer_local::PrivateKeySigner;
 use eyre::{WrapErr, bail, ensure};
-use motet_chain::pool::PoolOptions;
 use motet_chain::{
-    BlockSettings, Chain, ChainOptions, ChainReader, EngineExecutor, GenesisBlock, LiveChain, Mining, Producer,
-    ProducerClock, SealError, Sealed,
+    BlockSettings, Chain, ChainOptions, ChainReader, EngineExecutor, GenesisBlock, LiveChain, Mining, PoolOptions,
+    Producer, ProducerClock, SealError, Sealed,
 };
 use motet_exec::{Engine, ExecutorConfig};
-use motet_rpc::{RpcContext, RpcLimits, RpcMetrics, RunningServer};
+use motet_rpc::{DevAccounts, DevControl, RpcContext, RpcLimits, RpcMetrics, RunningServer};
 use prometheus_client::registry::Registry;
 use signals::Signals;
 use std::net::SocketAddr;
@@ -62,8 +63,8 @@ pub(crate) struct Service {
     pub(crate) mining: Option<(Mining, BlockSettings)>,
     /// Whom to follow, if anybody.
     pub(crate) follow: Option<FollowOptions>,
-    /// What development tools may ask for, if they may.
-    pub(crate) dev: Option<Arc<motet_rpc::DevAccounts>>,
+    /// Keys that it signs with for whoever asks.
+    pub(crate) signers: Vec<PrivateKeySigner>,
     pub(crate) ports: Vec<Port>,
     pub(crate) metrics: Option<SocketAddr>,
 }
@@ -86,7 +87,7 @@ pub(crate) struct Running {
 /// # Errors
 /// When the chain cannot be opened, or an address not be had.
 pub(crate) fn start(service: Service) -> eyre::Result<Running> {
-    let Service { role, storage, genesis, options, engine, config, pool, mining, follow, dev, ports, metrics } =
+    let Service { role, storage, genesis, options, engine, config, pool, mining, follow, signers, ports, metrics } =
         service;
     let since = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -104,8 +105,8 @@ pub(crate) fn start(service: Service) -> eyre::Result<Running> {
     if let Some(producer) = &producer {
         context.set_producer(Arc::clone(producer));
     }
-    if let Some(dev) = dev {
-        context.set_dev(dev);
+    if !signers.is_empty() {
+        context.set_dev(Arc::new(DevControl::new(DevAccounts::new(signers), instance())));
     }
     let observed = Arc::new(observed(&live));
     let rpc_metrics = RpcMetrics::default();
@@ -291,6 +292,12 @@ fn observed(live: &Arc<LiveChain>) -> Observed {
         PoolFigures { pending: status.pending as u64, queued: status.queued as u64 }
     };
     Observed { reader: live.reader().clone(), pool: Box::new(figures) }
+}
+
+/// Differs from start to start.
+fn instance() -> B256 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    keccak256(format!("motet {} {}", now.as_nanos(), std::process::id()))
 }
 
 fn wall_seconds() -> u64 {

@@ -1,0 +1,7 @@
+//! Nodes as processes: `motet dev` and `motet node`, started, asked, stopped and killed.
+
+mod config;
+mod dev;
+mod follow;
+mod kills;
+mod support;
