@@ -8,6 +8,7 @@
 
 pub(crate) mod accounts;
 mod banner;
+pub(crate) mod fork;
 pub(crate) mod genesis;
 
 use crate::data_dir;
@@ -24,6 +25,7 @@ use alloy_primitives::U256;
 use banner::Banner;
 use clap::{Args, Parser};
 use eyre::{WrapErr, ensure};
+use fork::{DevFork, ForkArgs};
 use genesis::{DevGenesis, parse_fork};
 use motet_chain::{BlockSettings, GasLimit, GenesisBlock, Mining, PoolOptions};
 use motet_rpc::{AllowedNames, OpenGroups, ServerConfig};
@@ -34,6 +36,8 @@ use std::time::Duration;
 
 /// Where the chain is if nobody says otherwise.
 const DATA: &str = "motet-data";
+/// Blocks that can be taken back: tests go back to snapshots that are many blocks old.
+const HISTORY_BLOCKS: u64 = 10_000;
 /// Wei of an ether.
 const ETHER: u128 = 1_000_000_000_000_000_000;
 /// Most ether of one account: sums of a thousand such accounts are far from where balances end.
@@ -45,6 +49,7 @@ Examples:
   motet dev --ephemeral                  a chain that is gone afterwards
   motet dev --block-time 500ms           a block every half second, not one per transaction
   motet dev --no-mining                  blocks by evm_mine alone
+  motet dev --fork-url URL --data fork   a chain that goes on where that node's stands
   motet dev --genesis genesis.json       another first block; the dev accounts have what that gives them
 
 Ctrl-C and SIGTERM end it behind a whole block.
@@ -103,6 +108,9 @@ pub(crate) struct DevArgs {
     /// Take the first block from a genesis file, as geth has it.
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
+
+    #[command(flatten)]
+    fork: ForkArgs,
 
     /// The fork in force, from the first block on.
     #[arg(long, default_value = "osaka", value_name = "NAME", value_parser = parse_fork, conflicts_with = "genesis")]
@@ -164,8 +172,18 @@ impl DevArgs {
         }
     }
 
+    fn balance_wei(&self) -> U256 {
+        U256::from(self.balance) * U256::from(ETHER)
+    }
+
+    /// The first block of a fork. It has the chain id of the chain that it goes on from, unless another one is wanted.
+    fn first_block_over(&self, fork: &DevFork) -> eyre::Result<GenesisBlock> {
+        let chain_id = if self.chain_id == DevGenesis::CHAIN_ID { fork.chain_id() } else { self.chain_id };
+        fork.first_block(chain_id, self.hardfork).wrap_err("the first block")
+    }
+
     fn dev_genesis(&self, accounts: &DevAccounts) -> DevGenesis {
-        let balance = U256::from(self.balance) * U256::from(ETHER);
+        let balance = self.balance_wei();
         DevGenesis {
             chain_id: self.chain_id,
             fork: self.hardfork,
@@ -176,12 +194,16 @@ impl DevArgs {
     }
 
     fn service(&self, accounts: &DevAccounts) -> eyre::Result<Service> {
-        let genesis = self.first_block(accounts)?;
-        let gas_limit = genesis.header.gas_limit;
         let storage = match self.ephemeral {
             true => Storage::ephemeral()?,
             false => Storage::Kept(self.data.clone()),
         };
+        let fork = self.fork.open(storage.path())?;
+        let genesis = match &fork {
+            Some(fork) => self.first_block_over(fork)?,
+            None => self.first_block(accounts)?,
+        };
+        let gas_limit = genesis.header.gas_limit;
         let port = Port {
             config: ServerConfig {
                 // Pages of any origin may talk to a chain that holds nothing of value, as wallets and explorers do.
@@ -190,11 +212,13 @@ impl DevArgs {
             },
             groups: OpenGroups::ALL,
         };
+        let mut options = data_dir::options();
+        options.store.history_blocks = HISTORY_BLOCKS;
         Ok(Service {
             role: Role::Dev,
             storage,
             genesis: Some(genesis),
-            options: data_dir::options(),
+            options,
             engine: self.engine.engine(),
             config: self.engine.config(),
             pool: PoolOptions { threads: cores(), takes_impersonated: true, ..PoolOptions::default() },
@@ -204,6 +228,7 @@ impl DevArgs {
             )),
             follow: None,
             signers: accounts.signers().to_vec(),
+            fork: fork.map(|fork| (fork, self.balance_wei())),
             ports: vec![port],
             metrics: self.metrics_port.map(|port| SocketAddr::new(self.host, port)),
         })

@@ -122,6 +122,7 @@ fn service(config: &NodeConfig) -> eyre::Result<Service> {
         }),
         // A node of a longer life holds no keys.
         signers: Vec::new(),
+        fork: None,
         ports,
         metrics: config.metrics.as_ref().map(|metrics| SocketAddr::new(metrics.host, metrics.port)),
     })

@@ -16,10 +16,12 @@ pub(crate) use ports::{Port, jwt_secret};
 pub(crate) use storage::Storage;
 
 use crate::clock;
+use crate::dev::fork::DevFork;
 use crate::follow::{FollowOptions, Follower};
 use crate::metrics::{MeteredExecutor, NodeMetrics, NodeStatus, Observed, PoolFigures, Role, serve_metrics};
 use crate::stop::Stop;
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::{B256, U256, keccak256};
+use alloy_signer::Signer;
 use alloy_signer_local::PrivateKeySigner;
 use eyre::{WrapErr, bail, ensure};
 use motet_chain::{
@@ -65,6 +67,8 @@ pub(crate) struct Service {
     pub(crate) follow: Option<FollowOptions>,
     /// Keys that it signs with for whoever asks.
     pub(crate) signers: Vec<PrivateKeySigner>,
+    /// The state below the chain's own, and the balance that the keys' accounts begin with, if the chain is a fork.
+    pub(crate) fork: Option<(DevFork, U256)>,
     pub(crate) ports: Vec<Port>,
     pub(crate) metrics: Option<SocketAddr>,
 }
@@ -87,8 +91,21 @@ pub(crate) struct Running {
 /// # Errors
 /// When the chain cannot be opened, or an address not be had.
 pub(crate) fn start(service: Service) -> eyre::Result<Running> {
-    let Service { role, storage, genesis, options, engine, config, pool, mining, follow, signers, ports, metrics } =
-        service;
+    let Service {
+        role,
+        storage,
+        genesis,
+        options,
+        engine,
+        config,
+        pool,
+        mining,
+        follow,
+        signers,
+        fork,
+        ports,
+        metrics,
+    } = service;
     let since = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
@@ -99,14 +116,22 @@ pub(crate) fn start(service: Service) -> eyre::Result<Running> {
     // From here on a signal is a wish that is met in order, not the end of the process.
     let signals = runtime.block_on(async { Signals::listen() }).wrap_err("signals")?;
     let counts = NodeMetrics::default();
-    let live = Arc::new(open(&storage, genesis, options, engine, config, pool, &counts)?);
+    let executor = EngineExecutor::new(engine, ExecutorConfig { clock: clock::now_ns, ..config });
+    let live = Arc::new(open(&storage, genesis, options, fork.as_ref(), executor, pool, &counts)?);
+    if let Some((fork, balance)) = &fork {
+        fork.fund(&live, signers.iter().map(Signer::address), *balance)?;
+    }
     let producer = mining.map(|(mining, settings)| producer(&live, mining, settings, &counts));
     let context = RpcContext::new(Arc::clone(&live), RpcLimits::default());
     if let Some(producer) = &producer {
         context.set_producer(Arc::clone(producer));
     }
     if !signers.is_empty() {
-        context.set_dev(Arc::new(DevControl::new(DevAccounts::new(signers), instance())));
+        let dev = DevControl::new(DevAccounts::new(signers), instance());
+        context.set_dev(Arc::new(match &fork {
+            Some((fork, _)) => dev.with_fork(fork.source()),
+            None => dev,
+        }));
     }
     let observed = Arc::new(observed(&live));
     let rpc_metrics = RpcMetrics::default();
@@ -210,14 +235,16 @@ fn open(
     storage: &Storage,
     genesis: Option<GenesisBlock>,
     options: ChainOptions,
-    engine: Engine,
-    config: ExecutorConfig,
+    fork: Option<&(DevFork, U256)>,
+    executor: EngineExecutor,
     pool: PoolOptions,
     counts: &NodeMetrics,
 ) -> eyre::Result<LiveChain> {
     let dir = storage.path();
     let chain = open_chain(dir, genesis, options)?;
-    let executor = EngineExecutor::new(engine, ExecutorConfig { clock: clock::now_ns, ..config });
+    if let Some((fork, _)) = fork {
+        chain.attach(Arc::clone(fork.state())).wrap_err("the fork")?;
+    }
     let executor = Box::new(MeteredExecutor::new(executor, counts.clone()));
     let pool = PoolOptions { journal: Some(dir.join(POOL_JOURNAL)), ..pool };
     let (live, found) = LiveChain::open(chain, executor, pool).wrap_err("the transaction pool")?;
