@@ -159,7 +159,7 @@ fn next_messages(ctx: &RpcContext, topic: &Topic, mut place: Place) -> (Vec<Box<
         }
         for hash in &hashes {
             match is_full {
-                true => messages.extend(ctx.pending_transaction(hash).and_then(message)),
+                true => messages.extend(ctx.found_transaction(hash).ok().flatten().and_then(message)),
                 false => messages.extend(message(hash)),
             }
         }

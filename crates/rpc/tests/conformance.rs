@@ -16,10 +16,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("eth_call/", "to come"),
     ("eth_createAccessList/", "to come"),
     ("eth_estimateGas/", "to come"),
-    ("eth_sendRawTransaction/", "to come"),
     ("eth_simulateV1/", "to come"),
     ("testing_buildBlockV1/", "to come"),
-    ("txpool_", "to come"),
 ];
 
 /// Exchanges in the suite: 180 files, two of which have a second one.
