@@ -53,7 +53,8 @@ pub(crate) fn diff_of(record: &BlockRecord, before: &ChainView, after: &ChainVie
         let mut change = AccountDiff { account, wiped: wiped.contains(&address), ..AccountDiff::default() };
         for slot in listed.iter().flat_map(|account| &account.storage_changes) {
             let location = Location::Slot(address, slot.slot);
-            let (Value::Slot(value), Value::Slot(value_before)) = (after.own_value(location)?, before.own_value(location)?)
+            let (Value::Slot(value), Value::Slot(value_before)) =
+                (after.own_value(location)?, before.own_value(location)?)
             else {
                 continue;
             };

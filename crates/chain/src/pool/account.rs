@@ -1,8 +1,8 @@
 //! What the state says of a sender.
 
+use crate::chain_error::ChainError;
 use crate::chain_view::ChainView;
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
-use crate::chain_error::ChainError;
 use motet_types::{Account, Fork, Location, Value};
 
 /// How the code of an account begins that delegates to a contract, and how long it is. EIP-7702.
