@@ -98,6 +98,12 @@ impl RpcContext {
         Ok(self.reader().canonical_block(number)?.map(|block| Arc::new(ServedBlock::new(block))))
     }
 
+    /// Whether the store is not on its way to another head right now.
+    pub(crate) fn is_store_at_head(&self) -> bool {
+        let head = self.reader().head().hash();
+        self.reader().store().head().is_some_and(|stored| stored.hash == head)
+    }
+
     /// Hash of the canonical block at a height.
     pub(crate) fn canonical_hash(&self, number: u64) -> Result<Option<B256>, RpcError> {
         let head = self.reader().head();
