@@ -34,12 +34,14 @@ export class Record {
     } catch (error) {
       value = { failed: failure(error) };
     }
-    this.steps.push({ step, value: value ?? null });
+    const before = this.steps.filter((other) => other.step === step || other.step.startsWith(`${step} (`)).length;
+    this.steps.push({ step: before === 0 ? step : `${step} (${before + 1})`, value: value ?? null });
     return value;
   }
 
+  /** Prints all steps; done when everything is written, which takes a while where a pipe is read slowly. */
   print() {
-    process.stdout.write(`${JSON.stringify(this.steps, null, 1)}\n`);
+    return new Promise((done) => process.stdout.write(`${JSON.stringify(this.steps, null, 1)}\n`, done));
   }
 }
 
@@ -49,10 +51,11 @@ export function failure(error) {
   for (let cause = error; cause && typeof cause === 'object' && !seen.has(cause); ) {
     seen.add(cause);
     const said = cause.error ?? cause;
-    if (typeof said.code === 'number') return { code: said.code, message: said.message, data: canonical(said.data) };
+    // viem keeps the node's own words in `details`.
+    if (typeof said.code === 'number') return { code: said.code, message: said.details ?? said.message, data: canonical(said.data) };
     cause = cause.info?.error ? cause.info : (cause.cause ?? cause.error);
   }
-  return { message: String(error?.shortMessage ?? error?.message ?? error).split('\n')[0] };
+  return { message: String(error?.details || error?.shortMessage || error?.message || error).split('\n')[0] };
 }
 
 /** Runs a client's script against the node that the command line names. */
@@ -70,6 +73,6 @@ export async function main(script) {
     record.steps.push({ step: 'broke off', value: failure(error) });
     process.stderr.write(`${error?.stack ?? error}\n`);
   }
-  record.print();
+  await record.print();
   process.exit(0);
 }

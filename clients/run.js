@@ -39,9 +39,9 @@ if (unknown.length > 0) {
 
 // What a client's script printed about one node.
 async function steps(client, node, binary) {
-  // A script that needs its node to be started otherwise says so in its first line.
+  // A script that needs a node to be started otherwise says so in its first line: `// anvil: --flag`.
   const [head] = readFileSync(join(here, 'scripts', `${client}.js`), 'utf8').split('\n');
-  const extra = /^\/\/ node: (.*)$/.exec(head)?.[1].split(' ') ?? [];
+  const extra = head.startsWith(`// ${node}: `) ? head.slice(node.length + 5).trim().split(' ') : [];
   const { url, stop } = await start(node, binary, extra);
   try {
     return await new Promise((done, fail) => {

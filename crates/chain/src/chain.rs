@@ -13,6 +13,7 @@ use crate::chain_error::ChainError;
 use crate::chain_options::EarlyRoot;
 use crate::chain_reader::ChainReader;
 use crate::chain_view::ChainView;
+use crate::fork::Fork;
 use crate::head_change::HeadChange;
 use crate::side_blocks::SideBlocks;
 use crate::tail::Tail;
@@ -75,8 +76,20 @@ impl Chain {
     }
 
     /// Tells readers which block is the head.
-    pub(crate) fn publish(&self) {
-        self.reader.publish(self.tail.head());
+    pub(crate) fn publish(&mut self) {
+        if let Err(error) = self.reader.publish(self.tail.head()) {
+            // The block is in; of what follows, nothing can be read.
+            self.broken = Some(error.to_string());
+        }
+    }
+
+    /// Puts the state of a remote node below this chain's own, whose first block is of that node's. It has to be done at
+    /// every opening, before anything is executed.
+    ///
+    /// # Errors
+    /// When the records of the chain cannot be read.
+    pub fn attach(&self, fork: Arc<Fork>) -> Result<(), ChainError> {
+        self.reader.attach(fork)
     }
 
     /// The state after the head, with the ancestors' hashes for BLOCKHASH.

@@ -1,5 +1,6 @@
 //! What can go wrong with a chain on disk, by who is at fault.
 
+use crate::fork::ForkError;
 use crate::validate::BlockError;
 use alloy_primitives::B256;
 use motet_state::store::StoreError;
@@ -17,6 +18,9 @@ pub enum ChainError {
     /// The trie's own.
     #[error("the state trie: {0}")]
     Trie(#[from] TrieError),
+    /// The state of a remote node cannot be read.
+    #[error("the fork: {0}")]
+    Fork(#[from] ForkError),
     /// Threads cannot be started.
     #[error("the threads cannot be started: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),

@@ -15,13 +15,14 @@ use crate::chain_block::ChainBlock;
 use crate::chain_error::ChainError;
 use crate::chain_view::ChainView;
 use crate::encoding::{decode_receipts, decode_record};
+use crate::fork::Fork;
 use crate::interventions::Interventions;
 use crate::lookup;
 use alloy_consensus::ReceiptEnvelope;
 use alloy_primitives::B256;
 use motet_state::store::{Store, StoredState};
 use motet_types::{BlockRecord, ChainSpec};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 /// How often a state is asked for again when the head moves to another branch meanwhile.
 const TRIES: usize = 8;
@@ -34,17 +35,36 @@ pub struct ChainReader {
     genesis: Arc<ChainBlock>,
     head: Arc<RwLock<Arc<ChainBlock>>>,
     interventions: Arc<Interventions>,
+    fork: Arc<OnceLock<Arc<Fork>>>,
 }
 
 impl ChainReader {
     pub(crate) fn new(spec: ChainSpec, store: Arc<Store>, genesis: Arc<ChainBlock>, head: Arc<ChainBlock>) -> Self {
         let (head, interventions) = (Arc::new(RwLock::new(head)), Arc::default());
-        Self { spec: Arc::new(spec), store, genesis, head, interventions }
+        Self { spec: Arc::new(spec), store, genesis, head, interventions, fork: Arc::default() }
+    }
+
+    /// Puts the state of a remote node below that of the store, once and for all. See [`Fork`].
+    ///
+    /// # Errors
+    /// When the records of the chain cannot be read.
+    pub(crate) fn attach(&self, fork: Arc<Fork>) -> Result<(), ChainError> {
+        fork.follow(&self.store, self.head().number())?;
+        // A second one changes nothing: what was read so far may have come from the first.
+        let _ = self.fork.set(fork);
+        Ok(())
     }
 
     /// Says that this block is the head now. Its state is in the store.
-    pub(crate) fn publish(&self, head: &Arc<ChainBlock>) {
+    ///
+    /// # Errors
+    /// When the records of a fork's blocks cannot be read.
+    pub(crate) fn publish(&self, head: &Arc<ChainBlock>) -> Result<(), ChainError> {
+        if let Some(fork) = self.fork.get() {
+            fork.follow(&self.store, head.number())?;
+        }
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(head);
+        Ok(())
     }
 
     /// The rules of the chain.
@@ -198,6 +218,13 @@ impl ChainReader {
     /// A chain that starts above zero knows the hash of its first block's parent, too.
     pub(crate) fn with_first_parent(&self, view: ChainView) -> ChainView {
         let first = &self.genesis.block().header;
+        let view = match self.fork.get() {
+            Some(fork) => {
+                let height = view.base_height();
+                view.with_fork(fork.at(height))
+            }
+            None => view,
+        };
         match first.number.checked_sub(1) {
             Some(before) => view.with_hash(before, first.parent_hash),
             None => view,

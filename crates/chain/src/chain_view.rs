@@ -2,8 +2,11 @@
 //!
 //! ```text
 //! read --> changes of blocks above the base, newest first --> the store's state at the base
+//!                                                         \-> a remote node's, where the chain is a fork and left it alone
 //! ```
 
+use crate::chain_error::ChainError;
+use crate::fork::ForkAt;
 use alloy_primitives::{Address, B256, U256, keccak256};
 use motet_state::store::{StoreError, StoredState};
 use motet_state::trie::{AccountChange, HashedDiff, SlotChange};
@@ -23,18 +26,36 @@ pub struct ChainView {
     above: Vec<Arc<StateDiff>>,
     /// Hashes of ancestors that the base does not know: of the blocks above it, and of the first block's parent.
     hashes: BlockHashes,
+    /// What is not in the base where the chain is a fork.
+    fork: Option<ForkAt>,
 }
 
 impl ChainView {
     /// The store's own state.
     pub(crate) fn new(base: StoredState) -> Self {
-        Self { base, above: Vec::new(), hashes: BlockHashes::new() }
+        Self { base, above: Vec::new(), hashes: BlockHashes::new(), fork: None }
     }
 
     /// With the next block on top.
     pub(crate) fn push(&mut self, number: u64, hash: B256, diff: Arc<StateDiff>) {
         self.above.push(diff);
         self.hashes.insert(number, hash);
+    }
+
+    /// Height of the block in the store that this is the state of, or above which it is.
+    pub(crate) fn base_height(&self) -> u64 {
+        self.base.height()
+    }
+
+    /// With the state of a remote node below.
+    pub(crate) fn with_fork(mut self, fork: ForkAt) -> Self {
+        self.fork = Some(fork);
+        self
+    }
+
+    /// The fork, if it is the one that knows a location.
+    fn fork_for(&self, location: &Location) -> Option<&ForkAt> {
+        self.fork.as_ref().filter(|fork| fork.is_remote(location))
     }
 
     /// With changes that were made to the state behind the block.
@@ -76,12 +97,21 @@ impl ChainView {
     /// The value of a location, waiting where need be.
     ///
     /// # Errors
-    /// When the store fails.
-    pub fn value(&self, location: Location) -> Result<Value, StoreError> {
+    /// When the store fails, or a remote node does not answer.
+    pub fn value(&self, location: Location) -> Result<Value, ChainError> {
+        match (self.in_blocks(location), self.fork_for(&location)) {
+            (Some(value), _) => Ok(value),
+            (None, Some(fork)) => Ok(fork.value(location)?),
+            (None, None) => Ok(self.base.value(location)?),
+        }
+    }
+
+    /// The value of a location as far as the store and the blocks above it go: what the trie is made of.
+    pub(crate) fn own_value(&self, location: Location) -> Result<Value, StoreError> {
         self.in_blocks(location).map_or_else(|| self.base.value(location), Ok)
     }
 
-    /// All slots of an account that are not zero, by the hash of their number.
+    /// All slots of an account that are not zero, by the hash of their number. Where the chain is a fork, those of the store.
     ///
     /// # Errors
     /// When the store fails.
@@ -110,7 +140,7 @@ impl ChainView {
     pub(crate) fn reverse_of(&self, diff: &StateDiff) -> Result<HashedDiff, StoreError> {
         let mut accounts = Vec::with_capacity(diff.accounts.len());
         for (address, change) in &diff.accounts {
-            let Value::Account(account) = self.value(Location::Account(*address))? else { continue };
+            let Value::Account(account) = self.own_value(Location::Account(*address))? else { continue };
             let mut slots = Vec::with_capacity(change.storage.len());
             // What the change put where nothing was goes with the wipe.
             let wiped = is_emptied(change);
@@ -118,7 +148,7 @@ impl ChainView {
                 slots.extend(self.storage(*address)?.into_iter().map(|(key, value)| SlotChange { key, value }));
             } else {
                 for slot in change.storage.keys() {
-                    let Value::Slot(value) = self.value(Location::Slot(*address, *slot))? else { continue };
+                    let Value::Slot(value) = self.own_value(Location::Slot(*address, *slot))? else { continue };
                     slots.push(SlotChange { key: slot_key(*slot), value });
                 }
             }
@@ -142,7 +172,10 @@ impl StateView for ChainView {
     fn read(&self, location: Location) -> Result<Read, ViewError> {
         match self.in_blocks(location) {
             Some(value) => Ok(Read::Ready(value)),
-            None => self.base.read(location),
+            None => match self.fork_for(&location) {
+                Some(fork) => fork.read(location),
+                None => self.base.read(location),
+            },
         }
     }
 
@@ -157,23 +190,33 @@ impl StateView for ChainView {
     }
 
     fn poll_ticket(&self, ticket: Ticket, waker: &Waker) -> Poll<()> {
-        self.base.poll_ticket(ticket, waker)
+        match self.fork.as_ref().filter(|_| ForkAt::is_own(ticket)) {
+            Some(fork) => fork.poll(ticket, waker),
+            None => self.base.poll_ticket(ticket, waker),
+        }
     }
 
     fn is_ready(&self, ticket: Ticket) -> bool {
-        self.base.is_ready(ticket)
+        match self.fork.as_ref().filter(|_| ForkAt::is_own(ticket)) {
+            Some(fork) => fork.is_ready(ticket),
+            None => self.base.is_ready(ticket),
+        }
     }
 
     fn prefetch(&self, locations: &[Location]) {
-        if self.above.is_empty() {
+        if self.above.is_empty() && self.fork.is_none() {
             return self.base.prefetch(locations);
         }
-        let below: Vec<Location> =
-            locations.iter().copied().filter(|location| self.in_blocks(*location).is_none()).collect();
+        let below = locations.iter().copied().filter(|location| self.in_blocks(*location).is_none());
+        let (remote, below): (Vec<Location>, Vec<Location>) =
+            below.partition(|location| self.fork_for(location).is_some());
         self.base.prefetch(&below);
+        if let Some(fork) = &self.fork {
+            fork.prefetch(&remote);
+        }
     }
 
     fn may_pend(&self) -> bool {
-        self.base.may_pend()
+        self.fork.is_some() || self.base.may_pend()
     }
 }

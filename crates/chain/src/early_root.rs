@@ -18,7 +18,6 @@ use alloy_eip7928::BlockAccessList;
 use alloy_primitives::map::HashMap;
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256, keccak256};
 use motet_exec::CommitSink;
-use motet_state::store::StoreError;
 use motet_state::trie::StateTrie;
 use motet_types::{Account, AccountDiff, Location, StateDiff, TxIndex, Value};
 use std::collections::BTreeMap;
@@ -159,7 +158,7 @@ impl Told {
         Ok(changed)
     }
 
-    fn account_before(&mut self, before: &ChainView, address: Address) -> Result<Option<Account>, StoreError> {
+    fn account_before(&mut self, before: &ChainView, address: Address) -> Result<Option<Account>, ChainError> {
         if let Some(account) = self.accounts_before.get(&address) {
             return Ok(*account);
         }
@@ -168,7 +167,7 @@ impl Told {
         Ok(account)
     }
 
-    fn slot_before(&mut self, before: &ChainView, address: Address, slot: U256) -> Result<U256, StoreError> {
+    fn slot_before(&mut self, before: &ChainView, address: Address, slot: U256) -> Result<U256, ChainError> {
         if let Some(value) = self.slots_before.get(&(address, slot)) {
             return Ok(*value);
         }
@@ -218,7 +217,7 @@ impl Told {
 }
 
 /// The change that a list says, so far as it changes something.
-fn diff_of_list(list: &BlockAccessList, before: &ChainView) -> Result<StateDiff, StoreError> {
+fn diff_of_list(list: &BlockAccessList, before: &ChainView) -> Result<StateDiff, ChainError> {
     let mut diff = StateDiff::default();
     for listed in list {
         let account_before = account_of(before, listed.address)?;
@@ -245,14 +244,14 @@ fn diff_of_list(list: &BlockAccessList, before: &ChainView) -> Result<StateDiff,
     Ok(diff)
 }
 
-fn account_of(view: &ChainView, address: Address) -> Result<Option<Account>, StoreError> {
+fn account_of(view: &ChainView, address: Address) -> Result<Option<Account>, ChainError> {
     match view.value(Location::Account(address))? {
         Value::Account(account) => Ok(account),
         _ => Ok(None),
     }
 }
 
-fn slot_of(view: &ChainView, address: Address, slot: U256) -> Result<U256, StoreError> {
+fn slot_of(view: &ChainView, address: Address, slot: U256) -> Result<U256, ChainError> {
     match view.value(Location::Slot(address, slot))? {
         Value::Slot(value) => Ok(value),
         _ => Ok(U256::ZERO),

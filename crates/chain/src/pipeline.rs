@@ -152,8 +152,8 @@ impl Chain {
         };
         let (tail, retreated) = stages.close(report);
         self.tail = tail;
-        self.publish();
         self.broken = retreated.as_ref().err().map(ToString::to_string);
+        self.publish();
         // The first failure is what matters to the caller; one of going back shows at the next import.
         let ended = ended?;
         match retreated.and_then(|()| self.trim()) {

@@ -46,14 +46,15 @@ pub(crate) fn diff_of(record: &BlockRecord, before: &ChainView, after: &ChainVie
         let listed = listed.next_if(|account| account.address == address);
         let location = Location::Account(address);
         let (Value::Account(account), Value::Account(account_before)) =
-            (after.value(location)?, before.value(location)?)
+            (after.own_value(location)?, before.own_value(location)?)
         else {
             continue;
         };
         let mut change = AccountDiff { account, wiped: wiped.contains(&address), ..AccountDiff::default() };
         for slot in listed.iter().flat_map(|account| &account.storage_changes) {
             let location = Location::Slot(address, slot.slot);
-            let (Value::Slot(value), Value::Slot(value_before)) = (after.value(location)?, before.value(location)?)
+            let (Value::Slot(value), Value::Slot(value_before)) =
+                (after.own_value(location)?, before.own_value(location)?)
             else {
                 continue;
             };

@@ -37,6 +37,7 @@ mod stop;
 mod sync;
 mod system;
 mod tally;
+pub mod trace;
 mod validate;
 mod vm;
 

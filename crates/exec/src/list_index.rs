@@ -9,7 +9,7 @@ use crate::listed::{ListField, ListMismatch};
 use crate::vm::{Bytecode, EvmState, VmAccount, analyse};
 use alloy_eip7928::{AccountChanges, BlockAccessIndex, SlotChanges};
 use alloy_primitives::map::{AddressMap, HashMap};
-use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 use motet_types::{Account, BlockRecord, Lifecycle, TxIndex};
 use std::sync::OnceLock;
 
@@ -95,6 +95,12 @@ impl<'a> ListIndex<'a> {
             let index = tx.access_index();
             Box::new(ListMismatch::unlisted_account(index, self.tx_count(), address))
         })
+    }
+
+    /// Code that the block deployed, by its hash. It goes through all of them.
+    pub(crate) fn code(&self, hash: B256) -> Option<Bytes> {
+        let mut codes = self.accounts.values().flat_map(|listed| (0..listed.codes.len()).map(|at| listed.code(at)));
+        codes.find(|(code_hash, _)| *code_hash == hash).map(|(_, code)| code.original_bytes())
     }
 
     fn tx_count(&self) -> usize {

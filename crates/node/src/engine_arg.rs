@@ -21,8 +21,9 @@ pub(crate) struct EngineArgs {
 }
 
 /// The engines by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum EngineName {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum EngineName {
     /// One transaction after the other: the specification.
     Sequential,
     /// Many at once, on guesses that are checked.
@@ -30,26 +31,31 @@ enum EngineName {
     /// Many at once, from the block's access list; where it has none, from that of a run in order before.
     Listed,
     /// Whichever should be fastest for the block.
+    #[default]
     Auto,
+}
+
+impl EngineName {
+    /// The engine.
+    pub(crate) fn engine(self) -> Engine {
+        match self {
+            Self::Sequential => Engine::Sequential,
+            Self::Optimistic => Engine::Optimistic,
+            Self::Listed => Engine::Listed,
+            Self::Auto => Engine::Auto,
+        }
+    }
 }
 
 impl EngineArgs {
     /// The engine.
     pub(crate) fn engine(self) -> Engine {
-        match self.engine {
-            EngineName::Sequential => Engine::Sequential,
-            EngineName::Optimistic => Engine::Optimistic,
-            EngineName::Listed => Engine::Listed,
-            EngineName::Auto => Engine::Auto,
-        }
+        self.engine.engine()
     }
 
     /// Threads that work on one block.
     pub(crate) fn workers(self) -> usize {
-        match self.workers {
-            Some(workers) => workers.into(),
-            None => available_parallelism().map_or(1, NonZeroUsize::get),
-        }
+        self.workers.map_or_else(cores, usize::from)
     }
 
     /// How an executor with so many workers works.
@@ -61,4 +67,9 @@ impl EngineArgs {
     pub(crate) fn executor(self) -> BlockExecutor {
         BlockExecutor::new(self.config())
     }
+}
+
+/// Threads that this machine runs at once.
+pub(crate) fn cores() -> usize {
+    available_parallelism().map_or(1, NonZeroUsize::get)
 }

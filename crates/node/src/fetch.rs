@@ -10,8 +10,8 @@
 //! node, so that the file is complete whatever the tracer leaves out.
 
 mod block_id;
-mod client;
-mod error;
+pub(crate) mod client;
+pub(crate) mod error;
 mod fork_choice;
 mod node_state;
 mod progress;

@@ -1,6 +1,6 @@
 //! `motet init`: a directory becomes a chain of nothing but its first block.
 
-mod genesis_file;
+pub(crate) mod genesis_file;
 
 use crate::data_dir;
 use crate::out;

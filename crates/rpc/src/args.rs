@@ -42,22 +42,30 @@ impl<'a> Args<'a> {
     pub fn required<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, RpcError> {
         let at = self.taken;
         self.optional(name)?
-            .ok_or_else(|| RpcError::params(format!("missing value for required argument {at}: {name}")))
+            .ok_or_else(|| RpcError::params(format!("missing value for required argument {at} ({name})")))
     }
 
     /// The next parameter, which may be absent or null.
     ///
     /// # Errors
-    /// When it is of another form.
+    /// When it is of another form. A fault in a single value is told in geth's words, which tools look for; others say
+    /// which parameter is meant.
     pub fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, RpcError> {
         let at = self.taken;
         self.taken = self.taken.saturating_add(1);
         match self.left.pop_front() {
             None => Ok(None),
             Some(raw) if raw.get() == "null" => Ok(None),
-            Some(raw) => serde_json::from_str(raw.get())
-                .map(Some)
-                .map_err(|error| RpcError::params(format!("invalid argument {at}: {name}: {error}"))),
+            Some(raw) => serde_json::from_str(raw.get()).map(Some).map_err(|error| {
+                let words = without_place(&error);
+                let of_json = ["invalid type", "invalid value", "invalid length", "missing field", "unknown"];
+                let name = if of_json.iter().any(|start| words.starts_with(start)) {
+                    format!("{name}: ")
+                } else {
+                    String::new()
+                };
+                RpcError::params(format!("invalid argument {at}: {name}{words}"))
+            }),
         }
     }
 
@@ -70,5 +78,14 @@ impl<'a> Args<'a> {
             true => Ok(()),
             false => Err(RpcError::params(format!("too many arguments, want at most {}", self.taken))),
         }
+    }
+}
+
+/// An error without the line and column at its end: a parameter is one line.
+fn without_place(error: &serde_json::Error) -> String {
+    let words = error.to_string();
+    match words.rfind(" at line ") {
+        Some(end) => words.get(..end).unwrap_or_default().to_owned(),
+        None => words,
     }
 }

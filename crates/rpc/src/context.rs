@@ -1,8 +1,13 @@
 //! What every method may use.
 
+use crate::block_cache::BlockCache;
+use crate::chain_events::ChainEvents;
+use crate::dev::DevControl;
+use crate::filters::{FilterLimits, Filters};
 use crate::fork_choice::ForkChoice;
-use motet_chain::{ChainReader, LiveChain};
-use std::sync::Arc;
+use crate::trace_base::TraceBounds;
+use motet_chain::{ChainReader, LiveChain, Producer};
+use std::sync::{Arc, OnceLock};
 
 /// How much one request may cost.
 #[derive(Clone, Debug)]
@@ -13,11 +18,27 @@ pub struct RpcLimits {
     pub logs_blocks_max: u64,
     /// Most logs that one search answers with.
     pub logs_max: usize,
+    /// Most blocks of one fee history.
+    pub fee_history_blocks_max: u64,
+    /// Most slots that one request reads or proves.
+    pub slots_max: usize,
+    /// Of traces.
+    pub traces: TraceBounds,
+    /// Of filters.
+    pub filters: FilterLimits,
 }
 
 impl Default for RpcLimits {
     fn default() -> Self {
-        Self { call_gas_max: 50_000_000, logs_blocks_max: 100_000, logs_max: 20_000 }
+        Self {
+            call_gas_max: 50_000_000,
+            logs_blocks_max: 100_000,
+            logs_max: 20_000,
+            fee_history_blocks_max: 1024,
+            slots_max: 1024,
+            traces: TraceBounds::default(),
+            filters: FilterLimits::default(),
+        }
     }
 }
 
@@ -30,16 +51,67 @@ pub struct RpcContext {
     pub limits: RpcLimits,
     /// What the consensus side said.
     pub fork_choice: ForkChoice,
+    producer: OnceLock<Arc<Producer>>,
+    dev: OnceLock<Arc<DevControl>>,
+    /// Blocks that were served last.
+    pub(crate) blocks: Arc<BlockCache>,
+    /// What followers are told.
+    pub(crate) events: Arc<ChainEvents>,
+    /// What clients poll for.
+    pub(crate) filters: Filters,
 }
 
 impl RpcContext {
     /// What methods over this chain use.
     pub fn new(live: Arc<LiveChain>, limits: RpcLimits) -> Arc<Self> {
-        Arc::new(Self { live, limits, fork_choice: ForkChoice::default() })
+        let blocks = Arc::new(BlockCache::default());
+        let events = Arc::new(ChainEvents::new(live.reader().head().hash()));
+        let (cache, told, reader) = (Arc::clone(&blocks), Arc::clone(&events), live.reader().clone());
+        live.listen(Box::new(move |change| told.head_changed(change, reader.head().hash(), &cache)));
+        let told = Arc::clone(&events);
+        live.pool().listen(Box::new(move |transactions| told.became_pending(transactions.iter().map(|tx| tx.hash()))));
+        Arc::new(Self {
+            live,
+            limits,
+            fork_choice: ForkChoice::default(),
+            producer: OnceLock::new(),
+            dev: OnceLock::new(),
+            blocks,
+            events,
+            filters: Filters::default(),
+        })
     }
 
     /// Reads the chain.
     pub fn reader(&self) -> &ChainReader {
         self.live.reader()
+    }
+
+    /// Says who makes blocks here, once and for all.
+    pub fn set_producer(&self, producer: Arc<Producer>) {
+        let _ = self.producer.set(producer);
+    }
+
+    /// Who makes blocks here, if anybody.
+    pub fn producer(&self) -> Option<&Producer> {
+        self.producer.get().map(|producer| &**producer)
+    }
+
+    /// To be called once transactions are in the pool, before they are acknowledged: where blocks are made on demand it comes
+    /// back with the block, so that whoever looks at once sees what they did. It may wait.
+    pub fn settle(&self) {
+        if let Some(producer) = self.producer() {
+            producer.settle();
+        }
+    }
+
+    /// Says what the methods of a development node work with, once and for all.
+    pub fn set_dev(&self, dev: Arc<DevControl>) {
+        let _ = self.dev.set(dev);
+    }
+
+    /// What the methods of a development node work with, if it is one.
+    pub fn dev(&self) -> Option<&DevControl> {
+        self.dev.get().map(|dev| &**dev)
     }
 }

@@ -3,6 +3,7 @@
 use alloy_primitives::Bytes;
 use jsonrpsee::types::ErrorObjectOwned;
 use motet_chain::ChainError;
+use motet_state::store::StoreError;
 use serde_json::Value;
 
 /// JSON-RPC 2.0: parameters that the method cannot take.
@@ -13,6 +14,8 @@ pub(crate) const INTERNAL: i32 = -32603;
 pub(crate) const SERVER: i32 = -32000;
 /// EIP-1474: a requested resource is not there.
 pub(crate) const RESOURCE_NOT_FOUND: i32 = -32001;
+/// execution-apis: a tag names a block that is not known.
+pub(crate) const UNKNOWN_BLOCK: i32 = -39001;
 /// The code of a call that reverted, as geth gives it; the revert's data goes along.
 pub(crate) const REVERTED: i32 = 3;
 
@@ -49,6 +52,16 @@ impl RpcError {
         Self::new(RESOURCE_NOT_FOUND, what)
     }
 
+    /// A tag that stands for no block yet. The code is that of execution-apis for a block that is not known.
+    pub fn no_such_tag(name: &str) -> Self {
+        Self::new(UNKNOWN_BLOCK, format!("{name} block not found"))
+    }
+
+    /// What the store says.
+    pub fn store(error: StoreError) -> Self {
+        ChainError::from(error).into()
+    }
+
     /// This side failed.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(INTERNAL, message)
@@ -64,6 +77,7 @@ impl From<ChainError> for RpcError {
     fn from(error: ChainError) -> Self {
         match error {
             ChainError::NoBlock { .. } => Self::server("header not found"),
+            ChainError::Store(error @ StoreError::NoHistory { .. }) => Self::server(error.to_string()),
             error => Self::internal(error.to_string()),
         }
     }

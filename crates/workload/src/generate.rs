@@ -39,6 +39,7 @@ pub use cold_reads::ColdReads;
 pub use erc20::Erc20;
 pub use error::GenerateError;
 pub use scene::ROUNDS_MAX;
+pub use system_contract::system_contracts;
 pub use traffic::{Traffic, TrafficError, TrafficMix};
 
 use accounts::Accounts;

@@ -1,8 +1,8 @@
 //! What the state says of a sender.
 
+use crate::chain_error::ChainError;
 use crate::chain_view::ChainView;
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256};
-use motet_state::store::StoreError;
 use motet_types::{Account, Fork, Location, Value};
 
 /// How the code of an account begins that delegates to a contract, and how long it is. EIP-7702.
@@ -26,7 +26,7 @@ impl Default for Purse {
 
 impl Purse {
     /// Reads an account, and its code where it has any.
-    pub(crate) fn read(view: &ChainView, address: Address, fork: Fork) -> Result<Self, StoreError> {
+    pub(crate) fn read(view: &ChainView, address: Address, fork: Fork) -> Result<Self, ChainError> {
         let Value::Account(Some(account)) = view.value(Location::Account(address))? else {
             return Ok(Self::default());
         };

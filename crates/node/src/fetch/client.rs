@@ -27,15 +27,15 @@ const LIMIT_EXCEEDED: [i64; 2] = [-32005, 429];
 
 /// One method call.
 #[derive(Clone, Debug)]
-pub(super) struct Call {
-    pub(super) method: &'static str,
+pub(crate) struct Call {
+    pub(crate) method: &'static str,
     /// A JSON array.
-    pub(super) params: Value,
+    pub(crate) params: Value,
 }
 
 /// A connection to a node.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     agent: Agent,
     url: String,
     timeout: Duration,
@@ -70,7 +70,7 @@ fn none<T>() -> Option<T> {
 impl Client {
     /// # Errors
     /// When the address is not one of HTTP.
-    pub(super) fn new(url: &str, timeout: Duration) -> Result<Self, FetchError> {
+    pub(crate) fn new(url: &str, timeout: Duration) -> Result<Self, FetchError> {
         let node = host(url).map_err(|reason| FetchError::Address { reason })?;
         let config = Agent::config_builder()
             .timeout_global(Some(timeout))
@@ -86,12 +86,12 @@ impl Client {
     }
 
     /// The node's host.
-    pub(super) fn node(&self) -> &str {
+    pub(crate) fn node(&self) -> &str {
         &self.node
     }
 
     /// The most time that a request may take.
-    pub(super) fn timeout(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }
 
@@ -99,7 +99,7 @@ impl Client {
     ///
     /// # Errors
     /// When there is no answer, the node refuses, or the answer is of another form.
-    pub(super) fn call<T: DeserializeOwned>(
+    pub(crate) fn call<T: DeserializeOwned>(
         &self,
         method: &'static str,
         params: Value,
@@ -125,7 +125,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::call`], for the first call that fails.
-    pub(super) fn call_all(&self, calls: &[Call], mut done: impl FnMut(usize)) -> Result<Vec<Value>, FetchError> {
+    pub(crate) fn call_all(&self, calls: &[Call], mut done: impl FnMut(usize)) -> Result<Vec<Value>, FetchError> {
         let mut answers = Vec::with_capacity(calls.len());
         for chunk in calls.chunks(BATCH_CALLS_MAX) {
             // Relaxed: a hint. Whoever misses it asks for one batch too many.
@@ -228,14 +228,14 @@ impl Client {
     }
 
     /// The answer of a method is not what it should be.
-    pub(super) fn strange(&self, method: &'static str, reason: impl Into<String>) -> FetchError {
+    pub(crate) fn strange(&self, method: &'static str, reason: impl Into<String>) -> FetchError {
         FetchError::Answer { node: self.node.clone(), method, reason: reason.into() }
     }
 }
 
 impl FetchError {
     /// Whether the node does not know the method at all.
-    pub(super) fn is_unknown_method(&self) -> bool {
+    pub(crate) fn is_unknown_method(&self) -> bool {
         matches!(self, Self::Refused { code: METHOD_NOT_FOUND, .. })
     }
 }

@@ -9,7 +9,7 @@ const EXCERPT_CHARS_MAX: usize = 300;
 
 /// A block that cannot be fetched. `node` is the node's host: the rest of its address may hold a key.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FetchError {
+pub(crate) enum FetchError {
     /// The address is none that can be asked.
     #[error("--rpc: {reason}")]
     Address {
@@ -110,7 +110,7 @@ pub(super) enum FetchError {
 }
 
 /// Text from a node, cut to a length that a message can carry, on one line.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(EXCERPT_CHARS_MAX) {
         Some((cut, _)) => format!("{}...", &line[..cut]),

@@ -41,8 +41,9 @@ const KNOWN_FORKS: [&str; 25] = [
 ];
 
 /// A public chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum PublicChain {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PublicChain {
     /// Ethereum mainnet.
     Mainnet,
     /// Sepolia.
@@ -78,7 +79,7 @@ impl PublicChain {
 ///
 /// # Errors
 /// When the file cannot be read, describes no chain, or another one than it is said to be of.
-pub(super) fn read(path: &Path, chain: Option<PublicChain>) -> eyre::Result<GenesisBlock> {
+pub(crate) fn read(path: &Path, chain: Option<PublicChain>) -> eyre::Result<GenesisBlock> {
     parse(&block_file::read(path)?, chain).wrap_err_with(|| path.display().to_string())
 }
 

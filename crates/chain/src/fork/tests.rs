@@ -1,0 +1,170 @@
+use super::desk::Desk;
+use super::*;
+use alloy_primitives::{Address, Bytes, U256};
+use motet_types::{MemoryState, StateView};
+use rand::{Rng, SeedableRng, rngs::SmallRng};
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A node over a state in memory, which can be told to fail.
+#[derive(Debug, Default)]
+struct Node {
+    state: MemoryState,
+    batches: AtomicU32,
+    /// Batches that fail before any is answered again.
+    failing: AtomicU32,
+}
+
+fn of_state(state: &MemoryState, location: Location) -> Value {
+    match state.read(location).unwrap() {
+        Read::Ready(value) => value,
+        Read::Pending(_) => panic!("states in memory are ready"),
+    }
+}
+
+impl RemoteNode for Node {
+    fn name(&self) -> &str {
+        "memory"
+    }
+
+    fn batch(&self, calls: &[RemoteCall]) -> Result<Vec<Result<serde_json::Value, String>>, RemoteError> {
+        self.batches.fetch_add(1, Ordering::SeqCst);
+        let fails = self.failing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if fails.is_ok() {
+            return Err(RemoteError { url: "memory".to_owned(), reason: "no answer".to_owned() });
+        }
+        let answer = |call: &RemoteCall| {
+            let at = call.params.as_array().and_then(|params| params.last()).cloned();
+            assert!(at == Some(json!("0x7")) || call.method == "eth_getBlockByNumber", "{call:?}");
+            let address = call.params[0].as_str().and_then(|text| text.parse::<Address>().ok());
+            let account = address.and_then(|address| self.state.account(&address).cloned()).unwrap_or_default();
+            Ok(match call.method {
+                "eth_getBalance" => json!(account.account.balance),
+                "eth_getTransactionCount" => json!(format!("{:#x}", account.account.nonce)),
+                "eth_getCode" => json!(self.state.code(&account.account.code_hash).cloned().unwrap_or_default()),
+                "eth_getStorageAt" => {
+                    let slot: U256 = serde_json::from_value(call.params[1].clone()).unwrap();
+                    json!(B256::from(account.storage.get(&slot).copied().unwrap_or_default()))
+                }
+                "eth_getBlockByNumber" => json!({"hash": B256::repeat_byte(9)}),
+                other => return Err(format!("the method {other} does not exist")),
+            })
+        };
+        Ok(calls.iter().map(answer).collect())
+    }
+}
+
+fn address(n: u64) -> Address {
+    Address::left_padding_from(&(n + 1).to_be_bytes())
+}
+
+fn node() -> Node {
+    let mut state = MemoryState::new();
+    for n in 0..40 {
+        let storage = (0..n % 5).map(|slot| (U256::from(slot), U256::from(slot + n)));
+        let code = if n % 3 == 0 { Bytes::from(vec![0x5b; n as usize + 1]) } else { Bytes::new() };
+        state.insert_account(address(n), U256::from(n + 1), n, code, storage);
+    }
+    Node { state, ..Node::default() }
+}
+
+fn desk(node: &Arc<Node>, cache: Option<&Path>) -> Desk {
+    Desk::start(Arc::clone(node) as Arc<dyn RemoteNode>, 7, B256::repeat_byte(7), cache).unwrap()
+}
+
+#[test]
+fn answers_are_the_remote_state_asked_for_once_by_many() {
+    let node = Arc::new(node());
+    let path = PathBuf::from(std::env::temp_dir()).join(format!("motet-fork-desk-{}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let desk_of_many = desk(&node, Some(&path));
+    std::thread::scope(|scope| {
+        for seed in 0..4 {
+            let (desk, node) = (&desk_of_many, &node);
+            scope.spawn(move || {
+                let mut rng = SmallRng::seed_from_u64(seed);
+                for _ in 0..300 {
+                    let (who, slot) = (address(rng.random_range(0..50)), U256::from(rng.random_range(0..6)));
+                    let location = if rng.random() { Location::Account(who) } else { Location::Slot(who, slot) };
+                    let value = desk.value(location).unwrap();
+                    assert_eq!(value, of_state(&node.state, location), "seed {seed}: {location}");
+                    if let Value::Account(Some(account)) = value {
+                        let code = Location::Code(account.code_hash);
+                        assert_eq!(desk.value(code).unwrap(), of_state(&node.state, code), "seed {seed}");
+                    }
+                }
+            });
+        }
+    });
+    // 50 accounts and their 6 slots are all there is to ask for.
+    assert!(desk_of_many.question_count() <= 350, "{}", desk_of_many.question_count());
+    let asked: Vec<Location> = (0..50).map(|n| Location::Account(address(n))).collect();
+    for location in &asked {
+        desk_of_many.value(*location).unwrap();
+    }
+    drop(desk_of_many);
+
+    let before = node.batches.load(Ordering::SeqCst);
+    let again = desk(&node, Some(&path));
+    for location in asked {
+        assert_eq!(again.value(location).unwrap(), of_state(&node.state, location));
+    }
+    assert_eq!((again.question_count(), node.batches.load(Ordering::SeqCst)), (0, before), "the file has it all");
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn hints_are_asked_for_in_few_batches() {
+    let node = Arc::new(node());
+    let desk = desk(&node, None);
+    let locations: Vec<Location> = (0..40).map(|n| Location::Account(address(n))).collect();
+    desk.prefetch(&locations);
+    for location in &locations {
+        desk.value(*location).unwrap();
+    }
+    // Two threads take what is there at once: two batches if nothing is left to chance, and far fewer than questions.
+    assert!(node.batches.load(Ordering::SeqCst) <= 6, "{:?}", node.batches);
+    assert_eq!(desk.question_count(), 40);
+}
+
+#[test]
+fn a_node_that_fails_for_a_moment_is_asked_again_and_one_that_stays_away_is_named() {
+    let node = Arc::new(node());
+    let desk = desk(&node, None);
+    node.failing.store(1, Ordering::SeqCst);
+    assert!(desk.value(Location::Account(address(1))).is_ok());
+    node.failing.store(4, Ordering::SeqCst);
+    let error = desk.value(Location::Account(address(2))).unwrap_err().to_string();
+    assert!(error.contains("memory: no answer") && error.contains(&address(2).to_string()), "{error}");
+    assert!(desk.value(Location::Account(address(2))).is_ok(), "a failure is not for ever");
+    assert_eq!(desk.value(Location::BlockHash(3)).unwrap(), Value::BlockHash(B256::repeat_byte(9)));
+    assert!(desk.value(Location::Code(B256::repeat_byte(1))).is_err());
+}
+
+#[test]
+fn pending_reads_wake_all_who_wait() {
+    use std::task::Wake;
+    #[derive(Default)]
+    struct Count(AtomicU32);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let node = Arc::new(node());
+    node.failing.store(1, Ordering::SeqCst);
+    let desk = desk(&node, None);
+    let location = Location::Account(address(4));
+    let Read::Pending(ticket) = desk.read(location).unwrap() else { panic!("nothing is known yet") };
+    assert!(ForkAt::is_own(ticket));
+    let counts = [Arc::new(Count::default()), Arc::new(Count::default())];
+    let polls = counts.each_ref().map(|count| desk.poll(ticket, &Waker::from(Arc::clone(count))));
+    desk.value(location).unwrap();
+    for (count, poll) in counts.iter().zip(polls) {
+        // Who came too late was told so.
+        assert!(poll == Poll::Ready(()) || count.0.load(Ordering::SeqCst) == 1);
+    }
+    assert!(desk.is_ready(ticket));
+    assert!(matches!(desk.read(location), Ok(Read::Ready(_))));
+}

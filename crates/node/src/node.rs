@@ -1,0 +1,198 @@
+//! `motet node`: the node of a longer life, as its configuration file describes it.
+
+use crate::data_dir;
+use crate::dev::accounts::{ACCOUNTS, DevAccounts};
+use crate::engine_arg::cores;
+use crate::follow::FollowOptions;
+use crate::init::genesis_file;
+use crate::logging;
+use crate::metrics;
+use crate::node_config::{CONFIG_BYTES_MAX, MiningName, NodeConfig, PRINTED, PoolConfig, Role, RpcConfig};
+use crate::out;
+use crate::serve::{self, Port, Service, Storage, jwt_secret};
+use crate::verdict::Verdict;
+use clap::Args;
+use eyre::{WrapErr, ensure, eyre};
+use motet_chain::build::GasLimit;
+use motet_chain::pool::{PoolLimits, PoolOptions};
+use motet_chain::{BlockSettings, Mining};
+use motet_exec::ExecutorConfig;
+use motet_rpc::{AllowedNames, OpenGroups, ServerConfig, ServerLimits, TlsFiles};
+use std::fs;
+use std::net::SocketAddr;
+use std::num::{NonZeroU16, NonZeroUsize};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const EXAMPLES: &str = "\
+Examples:
+  motet node --print-config > motet.toml      every key, with its default
+  motet dev --print-genesis > genesis.json    the first block of a development chain, for its followers
+  motet node --config motet.toml --check      what is wrong with it
+  motet node --config motet.toml
+
+Ctrl-C and SIGTERM end it behind a whole block.
+
+Exit codes: 0 it was told to stop; 2 the configuration is wrong, or the node cannot start.";
+
+/// Run a node as a configuration file describes it: a block producer, a follower of another node, or one that a consensus
+/// client leads.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct NodeArgs {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", required_unless_present = "print_config")]
+    config: Option<PathBuf>,
+
+    /// Print a configuration with every key, its default and what it means, and end.
+    #[arg(long, conflicts_with = "config")]
+    print_config: bool,
+
+    /// Only tell whether the configuration can be used, and end.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the configuration is wrong, or the node cannot start.
+pub(crate) fn run(args: &NodeArgs) -> eyre::Result<Verdict> {
+    let Some(path) = &args.config else {
+        out::print(PRINTED.trim_end())?;
+        return Ok(Verdict::Equal);
+    };
+    let config = read(path)?;
+    let service = service(&config)?;
+    if args.check {
+        out::print(format_args!("{}: it can be used", path.display()))?;
+        return Ok(Verdict::Equal);
+    }
+    logging::start(config.log.format, &config.log.level)?;
+    let running = serve::start(service)?;
+    let reader = running.reader();
+    let address = running.address().map_or_else(String::new, |address| format!("; listening on {address}"));
+    let metrics = running.metrics_address().map_or_else(String::new, |at| format!(", figures at http://{at}/metrics"));
+    out::print(format_args!(
+        "chain {}, genesis {}, block {}{address}{metrics}",
+        reader.spec().chain_id,
+        reader.genesis().hash(),
+        reader.head().number()
+    ))?;
+    running.wait()?;
+    Ok(Verdict::Equal)
+}
+
+fn read(path: &Path) -> eyre::Result<NodeConfig> {
+    let named = || path.display().to_string();
+    let size = fs::metadata(path).wrap_err_with(named)?.len();
+    ensure!(size <= CONFIG_BYTES_MAX, "{}: {size} bytes are no configuration", named());
+    let text = fs::read_to_string(path).wrap_err_with(named)?;
+    Ok(NodeConfig::parse(path, &text)?)
+}
+
+fn service(config: &NodeConfig) -> eyre::Result<Service> {
+    let genesis = match &config.genesis {
+        Some(path) => Some(genesis_file::read(path, config.chain)?),
+        None => None,
+    };
+    let mut options = data_dir::options();
+    options.archive = config.archive;
+    let workers = config.execution.workers.map_or_else(cores, |workers| usize::from(NonZeroU16::get(workers)));
+    let dev = match config.rpc.dev_keys {
+        true => Some(DevAccounts::derive(&config.rpc.mnemonic, ACCOUNTS)?),
+        false => None,
+    };
+    let mut ports = vec![port(&config.rpc)?];
+    if let Some(engine) = &config.engine_api {
+        let mut server = ServerConfig::new(SocketAddr::new(engine.host, engine.port));
+        server.limits = ServerLimits::engine();
+        server.jwt = Some(jwt_secret(&engine.jwt_secret)?);
+        ports.push(Port { config: server, groups: OpenGroups { engine: true, ..OpenGroups::default() } });
+    }
+    Ok(Service {
+        role: match config.role {
+            Role::Producer => metrics::Role::Producer,
+            Role::Follower => metrics::Role::Follower,
+            Role::Engine => metrics::Role::Engine,
+        },
+        storage: Storage::Kept(config.data.clone()),
+        genesis,
+        options,
+        engine: config.execution.engine.unwrap_or_default().engine(),
+        config: ExecutorConfig { workers, ..ExecutorConfig::default() },
+        pool: pool(&config.pool),
+        mining: (config.role == Role::Producer).then(|| mining(config)).transpose()?,
+        follow: config.follower.as_ref().map(|follower| FollowOptions {
+            url: follower.url.as_str().to_owned(),
+            poll: follower.poll.0,
+            timeout: follower.timeout.0,
+        }),
+        dev: dev.map(|dev| Arc::new(motet_rpc::DevAccounts::new(dev.signers().iter().cloned()))),
+        ports,
+        metrics: config.metrics.as_ref().map(|metrics| SocketAddr::new(metrics.host, metrics.port)),
+    })
+}
+
+fn mining(config: &NodeConfig) -> eyre::Result<(Mining, BlockSettings)> {
+    let producer = &config.producer;
+    let mining = match producer.mining {
+        MiningName::OnDemand => Mining::OnDemand,
+        MiningName::Interval => {
+            let interval = producer.block_time.ok_or_else(|| eyre!("producer.block_time is missing"))?;
+            Mining::Interval(interval.0)
+        }
+    };
+    let settings = BlockSettings {
+        beneficiary: producer.beneficiary,
+        gas_limit: producer.gas_limit.map_or(GasLimit::Parent, |gas| GasLimit::Toward(gas.get())),
+        extra_data: producer.extra_data.clone(),
+        ..BlockSettings::default()
+    };
+    Ok((mining, settings))
+}
+
+fn port(rpc: &RpcConfig) -> eyre::Result<Port> {
+    let mut config = ServerConfig::new(SocketAddr::new(rpc.host, rpc.port));
+    config.origins = AllowedNames::from_list(&rpc.cors_origins.join(","));
+    config.hosts = AllowedNames::from_list(&rpc.hosts.join(","));
+    config.jwt = rpc.jwt_secret.as_deref().map(jwt_secret).transpose()?;
+    config.tls = match (&rpc.tls_certificate, &rpc.tls_key) {
+        (Some(certificates), Some(key)) => Some(TlsFiles { certificates: certificates.clone(), key: key.clone() }),
+        _ => None,
+    };
+    let limits = &mut config.limits;
+    let bound = |limit: &mut usize, asked: Option<NonZeroUsize>| {
+        if let Some(asked) = asked {
+            *limit = asked.get();
+        }
+    };
+    bound(&mut limits.body_bytes_max, rpc.body_bytes_max);
+    bound(&mut limits.response_bytes_max, rpc.response_bytes_max);
+    bound(&mut limits.batch_calls_max, rpc.batch_calls_max);
+    bound(&mut limits.connections_max, rpc.connections_max);
+    bound(&mut limits.connections_per_address_max, rpc.connections_max);
+    limits.calls_per_second = rpc.calls_per_second;
+    if let Some(time) = rpc.request_time_max {
+        limits.request_time_max = time.0;
+    }
+    let groups = OpenGroups { debug: rpc.debug, trace: rpc.trace, txpool: rpc.txpool, ..OpenGroups::default() };
+    Ok(Port { config, groups })
+}
+
+fn pool(config: &PoolConfig) -> PoolOptions {
+    let mut limits = PoolLimits::default();
+    if let Some(count) = config.transactions_max {
+        limits.count_max = count.get();
+    }
+    if let Some(bytes) = config.bytes_max {
+        limits.bytes_max = bytes.get();
+    }
+    if let Some(count) = config.per_sender_max {
+        limits.per_sender_max = count.get();
+    }
+    if let Some(fee) = config.minimum_fee {
+        limits.priority_fee_min = fee.into();
+    }
+    PoolOptions { limits, threads: cores(), ..PoolOptions::default() }
+}

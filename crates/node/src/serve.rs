@@ -1,0 +1,299 @@
+//! A node in service: chain, pool, producer or follower, ports; and how all of it stops.
+//!
+//! ```text
+//! start:  directory -> chain + pool -> producer thread, follower thread -> methods -> ports -> signals
+//! stop:   ports finish what they are at -> follower, producer end behind a block -> tables are flushed
+//! ```
+//!
+//! Ports stop first, as a request may wait for the block that holds its transaction.
+
+mod ports;
+mod signals;
+mod storage;
+mod threads;
+
+pub(crate) use ports::{Port, jwt_secret};
+pub(crate) use storage::Storage;
+
+use crate::clock;
+use crate::follow::{FollowOptions, Follower};
+use crate::metrics::{MeteredExecutor, NodeMetrics, NodeStatus, Observed, PoolFigures, Role, serve_metrics};
+use crate::stop::Stop;
+use eyre::{WrapErr, bail, ensure};
+use motet_chain::pool::PoolOptions;
+use motet_chain::{
+    BlockSettings, Chain, ChainOptions, ChainReader, EngineExecutor, GenesisBlock, LiveChain, Mining, Producer,
+    ProducerClock, SealError, Sealed,
+};
+use motet_exec::{Engine, ExecutorConfig};
+use motet_rpc::{RpcContext, RpcLimits, RpcMetrics, RunningServer};
+use prometheus_client::registry::Registry;
+use signals::Signals;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use threads::Watched;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+/// Threads on which methods run that read, execute or wait for a block. More calls wait for one.
+const BLOCKING_THREADS_MAX: usize = 512;
+/// Time that is left to what still runs when everything else has stopped.
+const RUNTIME_STOP_TIME_MAX: Duration = Duration::from_secs(2);
+/// Time for a follower to come back from a request that it is at.
+const FOLLOWER_STOP_TIME_MAX: Duration = Duration::from_secs(5);
+/// File of the pool's transactions, in the chain's directory.
+const POOL_JOURNAL: &str = "pool.journal";
+
+/// What a node is to be.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) role: Role,
+    pub(crate) storage: Storage,
+    /// The chain that is to be there. `None`: the one that is there.
+    pub(crate) genesis: Option<GenesisBlock>,
+    pub(crate) options: ChainOptions,
+    pub(crate) engine: Engine,
+    pub(crate) config: ExecutorConfig,
+    /// Its journal is set here.
+    pub(crate) pool: PoolOptions,
+    /// When blocks are made here, if they are.
+    pub(crate) mining: Option<(Mining, BlockSettings)>,
+    /// Whom to follow, if anybody.
+    pub(crate) follow: Option<FollowOptions>,
+    /// What development tools may ask for, if they may.
+    pub(crate) dev: Option<Arc<motet_rpc::DevAccounts>>,
+    pub(crate) ports: Vec<Port>,
+    pub(crate) metrics: Option<SocketAddr>,
+}
+
+/// A node in service.
+#[derive(Debug)]
+pub(crate) struct Running {
+    runtime: Runtime,
+    signals: Signals,
+    servers: Vec<RunningServer>,
+    metrics_address: Option<SocketAddr>,
+    live: Arc<LiveChain>,
+    producer: Option<(Arc<Producer>, Watched)>,
+    follower: Option<(Stop, Watched)>,
+    storage: Storage,
+}
+
+/// Puts a node into service.
+///
+/// # Errors
+/// When the chain cannot be opened, or an address not be had.
+pub(crate) fn start(service: Service) -> eyre::Result<Running> {
+    let Service { role, storage, genesis, options, engine, config, pool, mining, follow, dev, ports, metrics } =
+        service;
+    let since = Instant::now();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_name("motet-rpc")
+        .enable_all()
+        .build()
+        .wrap_err("starting threads")?;
+    // From here on a signal is a wish that is met in order, not the end of the process.
+    let signals = runtime.block_on(async { Signals::listen() }).wrap_err("signals")?;
+    let counts = NodeMetrics::default();
+    let live = Arc::new(open(&storage, genesis, options, engine, config, pool, &counts)?);
+    let producer = mining.map(|(mining, settings)| producer(&live, mining, settings, &counts));
+    let context = RpcContext::new(Arc::clone(&live), RpcLimits::default());
+    if let Some(producer) = &producer {
+        context.set_producer(Arc::clone(producer));
+    }
+    if let Some(dev) = dev {
+        context.set_dev(dev);
+    }
+    let observed = Arc::new(observed(&live));
+    let rpc_metrics = RpcMetrics::default();
+    let workers = config.workers;
+    let mut servers = Vec::with_capacity(ports.len());
+    for port in ports {
+        let (counts, observed) = (counts.clone(), Arc::clone(&observed));
+        let mut methods = port.methods(&context);
+        methods.add_quick("motet_status", move |_, _| Ok(NodeStatus::take(&counts, &observed, role, workers, since)));
+        servers.push(runtime.block_on(port.open(methods, &rpc_metrics))?);
+    }
+    let metrics_address = metrics
+        .map(|address| {
+            let mut registry = Registry::with_prefix("motet");
+            counts.register(&mut registry);
+            rpc_metrics.register(&mut registry);
+            registry.register_collector(Box::new(Arc::clone(&observed)));
+            let bound = runtime.block_on(TcpListener::bind(address));
+            let listener = bound.wrap_err_with(|| format!("metrics: cannot listen on {address}"))?;
+            let address = listener.local_addr().wrap_err("metrics")?;
+            runtime.spawn(serve_metrics(listener, Arc::new(registry)));
+            Ok::<_, eyre::Report>(address)
+        })
+        .transpose()?;
+    let failed = signals.alarm();
+    let producer = producer
+        .map(|producer| {
+            let running = Arc::clone(&producer);
+            let thread = Watched::start("motet-producer", failed.clone(), move || running.run())?;
+            Ok::<_, eyre::Report>((producer, thread))
+        })
+        .transpose()?;
+    let follower = follow
+        .map(|options| {
+            let stop = Stop::default();
+            let follower = Follower::new(Arc::clone(&live), &options, counts.clone())?;
+            let stopped = stop.clone();
+            let thread = Watched::start("motet-follower", failed.clone(), move || follower.run(&stopped))?;
+            Ok::<_, eyre::Report>((stop, thread))
+        })
+        .transpose()?;
+    let head = live.reader().head();
+    tracing::info!(number = head.number(), hash = %head.hash(), "in service");
+    Ok(Running { runtime, signals, servers, metrics_address, live, producer, follower, storage })
+}
+
+impl Running {
+    /// Where the first port listens.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.servers.first().map(RunningServer::local_addr)
+    }
+
+    /// Where figures are.
+    pub(crate) fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
+    }
+
+    /// Reads the chain.
+    pub(crate) fn reader(&self) -> &ChainReader {
+        self.live.reader()
+    }
+
+    /// Serves until somebody asks to stop, and stops.
+    ///
+    /// # Errors
+    /// When a thread failed, or the tables cannot be flushed. What was acknowledged is durable in any case.
+    pub(crate) fn wait(self) -> eyre::Result<()> {
+        let Self { runtime, mut signals, servers, live, producer, follower, storage, .. } = self;
+        let is_failed = runtime.block_on(signals.wait());
+        tracing::info!("stopping; a second signal ends the process at once");
+        runtime.spawn(signals.end_at_next());
+        if let Some((stop, _)) = &follower {
+            stop.ask();
+        }
+        runtime.block_on(async {
+            for server in servers {
+                server.stop().await;
+            }
+        });
+        if let Some((producer, thread)) = producer {
+            producer.stop();
+            thread.join();
+        }
+        if let Some((_, thread)) = follower {
+            thread.join_within(FOLLOWER_STOP_TIME_MAX);
+        }
+        let head = live.reader().head();
+        // Blocks are durable without it; it only makes the next start shorter.
+        let flushed = live.flush().wrap_err("the tables");
+        runtime.shutdown_timeout(RUNTIME_STOP_TIME_MAX);
+        drop(live);
+        drop(storage);
+        flushed?;
+        ensure!(!is_failed, "a thread of the node failed");
+        tracing::info!(number = head.number(), hash = %head.hash(), "stopped");
+        Ok(())
+    }
+}
+
+fn open(
+    storage: &Storage,
+    genesis: Option<GenesisBlock>,
+    options: ChainOptions,
+    engine: Engine,
+    config: ExecutorConfig,
+    pool: PoolOptions,
+    counts: &NodeMetrics,
+) -> eyre::Result<LiveChain> {
+    let dir = storage.path();
+    let chain = open_chain(dir, genesis, options)?;
+    let executor = EngineExecutor::new(engine, ExecutorConfig { clock: clock::now_ns, ..config });
+    let executor = Box::new(MeteredExecutor::new(executor, counts.clone()));
+    let pool = PoolOptions { journal: Some(dir.join(POOL_JOURNAL)), ..pool };
+    let (live, found) = LiveChain::open(chain, executor, pool).wrap_err("the transaction pool")?;
+    if found.damaged_bytes > 0 {
+        tracing::warn!(bytes = found.damaged_bytes, "the end of the pool's journal was damaged and is given up");
+    }
+    if found.restored > 0 || found.dropped > 0 {
+        tracing::info!(restored = found.restored, dropped = found.dropped, "transactions of before");
+    }
+    let live = live.with_clock(clock::now_ns);
+    let counted = counts.clone();
+    live.listen(Box::new(move |change| counted.head_changed(change)));
+    Ok(live)
+}
+
+fn open_chain(dir: &Path, genesis: Option<GenesisBlock>, options: ChainOptions) -> eyre::Result<Chain> {
+    let opened = match genesis {
+        Some(genesis) => Chain::init(dir, genesis, options),
+        None => Chain::open(dir, options),
+    };
+    let (chain, opened) = match opened {
+        Ok(opened) => opened,
+        Err(error @ motet_chain::ChainError::OtherChain { .. }) => {
+            bail!("{error}; name another directory with --data, or start with the options of that chain")
+        }
+        Err(error) => return Err(error).wrap_err_with(|| dir.display().to_string()),
+    };
+    let store = &opened.store;
+    if store.rolled_forward > 0 || store.rolled_back > 0 || store.cut.is_some() {
+        tracing::info!("{}: {opened}", dir.display());
+    }
+    Ok(chain)
+}
+
+fn producer(live: &Arc<LiveChain>, mining: Mining, settings: BlockSettings, counts: &NodeMetrics) -> Arc<Producer> {
+    let clock = ProducerClock { wall: wall_seconds, monotonic: || Duration::from_nanos(clock::now_ns()) };
+    let producer = Arc::new(Producer::new(Arc::clone(live), mining, settings, clock));
+    let counts = counts.clone();
+    producer.listen(Box::new(move |made| tell(made, &counts)));
+    producer
+}
+
+fn tell(made: Result<&Sealed, &SealError>, counts: &NodeMetrics) {
+    match made {
+        Ok(sealed) => {
+            counts.sealed(&sealed.times);
+            let times = &sealed.times;
+            let ns = times.choose_ns + times.execute_ns + times.root_ns + times.commit_ns;
+            tracing::info!(
+                number = sealed.block.number(),
+                txs = sealed.receipts.len(),
+                gas = sealed.block.block().header.gas_used,
+                hash = %sealed.block.hash(),
+                ms = ns as f64 / 1e6,
+                "block"
+            );
+            for (hash, error) in &sealed.left_out {
+                tracing::debug!(%hash, %error, "left out");
+            }
+        }
+        Err(error) => {
+            counts.seal_failed();
+            tracing::error!(%error, "no block could be made");
+        }
+    }
+}
+
+fn observed(live: &Arc<LiveChain>) -> Observed {
+    let pool = Arc::clone(live.pool());
+    let figures = move || {
+        let status = pool.status();
+        PoolFigures { pending: status.pending as u64, queued: status.queued as u64 }
+    };
+    Observed { reader: live.reader().clone(), pool: Box::new(figures) }
+}
+
+fn wall_seconds() -> u64 {
+    // A clock before 1970 says 1970: timestamps rise from block to block in any case.
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
+}
