@@ -14,7 +14,7 @@ use crate::encoding::decode_receipts;
 use crate::execution::Execute;
 use crate::fork_choice::is_better_head;
 use crate::head_change::HeadBlock;
-use crate::import::Accepted;
+use crate::import::{Accepted, Beside};
 use crate::recall::recall;
 use crate::receipt_roots::TrieRoots;
 use crate::side_blocks::SideBlock;
@@ -23,6 +23,7 @@ use crate::tail::Tail;
 use crate::validate::{BlockError, OMMER_ANCESTORS, ParentHeader, validate_state_root};
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::B256;
+use motet_exec::CommitSink;
 use motet_state::store::{Store, StoreError};
 use motet_state::trie::{HashedDiff, StateTrie};
 use motet_types::Block;
@@ -49,6 +50,7 @@ impl Chain {
         block: Block,
         access_list: Option<BlockAccessList>,
         executor: &mut dyn Execute,
+        beside: Beside,
     ) -> Result<Accepted, ImportFault> {
         let parent_hash = block.header.parent_hash;
         let (branch, base) = self.side.branch(parent_hash);
@@ -74,7 +76,7 @@ impl Chain {
         if !self.side.insert(SideBlock { block: Arc::clone(&block), committed }) {
             return Err(ImportFault::SideFull);
         }
-        let is_head = is_better_head(&block, self.head());
+        let is_head = beside == Beside::MayLead && is_better_head(&block, self.head());
         if is_head && let Err(error) = self.make_head(hash) {
             // Offered again, it is to be tried again.
             self.side.remove(&hash);
@@ -92,11 +94,27 @@ impl Chain {
         before: &Arc<StateTrie>,
         executor: &mut dyn Execute,
     ) -> Result<stages::Executed, ImportFault> {
+        self.execute_heard(prepared, parent, view, before, Listeners::default(), executor)
+    }
+
+    /// The same, with listeners beside those that receipts need.
+    pub(crate) fn execute_heard(
+        &self,
+        prepared: stages::Prepared,
+        parent: &ParentHeader<'_>,
+        view: &ChainView,
+        before: &Arc<StateTrie>,
+        listeners: Listeners<'_>,
+        executor: &mut dyn Execute,
+    ) -> Result<stages::Executed, ImportFault> {
         if !prepared.has_receipt_roots() {
-            return Ok(stages::execute(prepared, parent, view, Listeners::default(), executor)?);
+            return Ok(stages::execute(prepared, parent, view, listeners, executor)?);
         }
         let roots = TrieRoots::new(Arc::clone(before), self.threads.crew());
-        let listeners = Listeners { receipt_roots: Some(&roots), steps: None };
+        let Listeners { steps, left_out, .. } = listeners;
+        // A trait object in a mutable place takes a shorter life only where it is made anew.
+        let steps = steps.map(|steps| steps as &mut dyn CommitSink);
+        let listeners = Listeners { receipt_roots: Some(&roots), steps, left_out };
         let executed = stages::execute(prepared, parent, view, listeners, executor);
         // A trie that fails makes receipts wrong, which then is not the block's fault.
         roots.into_fault()?;

@@ -68,11 +68,12 @@ impl RpcContext {
         let events = Arc::new(ChainEvents::new(live.reader().head().hash()));
         let (cache, told, reader) = (Arc::clone(&blocks), Arc::clone(&events), live.reader().clone());
         live.listen(Box::new(move |change| told.head_changed(change, reader.head().hash(), &cache)));
-        let fork_choice = ForkChoice::default();
+        let told = Arc::clone(&events);
+        live.pool().listen(Box::new(move |transactions| told.became_pending(transactions.iter().map(|tx| tx.hash()))));
         Arc::new(Self {
             live,
             limits,
-            fork_choice,
+            fork_choice: ForkChoice::default(),
             producer: OnceLock::new(),
             dev: OnceLock::new(),
             blocks,

@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 /// `debug_traceTransaction`, `debug_traceBlock`, `debug_traceBlockByNumber`, `debug_traceBlockByHash`.
 #[derive(Clone, Copy, Debug)]
-pub struct DebugTrace;
+pub(crate) struct DebugTrace;
 
 /// The trace of one transaction of a block.
 #[derive(Debug, Serialize)]

@@ -23,7 +23,7 @@ const ENTRY_BYTES: usize = 512;
 /// `trace_transaction`, `trace_get`, `trace_block`, `trace_filter`, `trace_replayTransaction`,
 /// `trace_replayBlockTransactions`.
 #[derive(Clone, Copy, Debug)]
-pub struct ParityTrace;
+pub(crate) struct ParityTrace;
 
 impl MethodSet for ParityTrace {
     fn add_to(methods: &mut Methods) {
