@@ -1,5 +1,7 @@
 //! Blocks of this chain's own making.
 
+mod choose;
+mod header;
 mod request;
 mod seal;
 

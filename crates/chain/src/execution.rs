@@ -9,7 +9,7 @@ use crate::validate::BlockError;
 use alloy_consensus::Header;
 use alloy_primitives::{B256, U256};
 use motet_exec::{BlockExecutor, BlockInput, CommitSink, Engine, ExecError, ExecutorConfig, InvalidBlock, Report};
-use motet_types::{BlockOutcome, BlockRules, RecoveredBlock, StateDiff, StateView, TxIndex, ViewError};
+use motet_types::{BlockOutcome, BlockRules, RecoveredBlock, StateDiff, StateView, TxError, TxIndex, ViewError};
 use std::fmt;
 
 /// A block to execute: header, body and senders are valid as far as that can be said without the state.
@@ -32,6 +32,9 @@ pub struct ExecuteRequest<'a> {
     /// Before Byzantium, where receipts carry state roots: where these come from. `None` from Byzantium on, and in blocks
     /// without transactions.
     pub receipt_roots: Option<&'a dyn ReceiptRoots>,
+    /// Where to note transactions that cannot stand where they stand, which are left out then: for building a block. `None`:
+    /// they make the block invalid. An executor that cannot do without them says that the block is invalid.
+    pub left_out: Option<&'a mut Vec<(TxIndex, TxError)>>,
     /// Who wants to hear of each transaction's change while the block runs, if somebody does. An executor may ignore it.
     pub steps: Option<&'a mut dyn CommitSink>,
 }
@@ -57,6 +60,11 @@ pub trait Execute {
     /// # Errors
     /// When the block is invalid, or the view cannot answer.
     fn execute(&mut self, request: ExecuteRequest<'_>) -> ExecuteResult;
+
+    /// How the last block that gave an outcome was executed, if that is known.
+    fn report(&self) -> Option<&Report> {
+        None
+    }
 }
 
 /// Why an execution gave no outcome.
@@ -124,15 +132,23 @@ impl EngineExecutor {
 
 impl Execute for EngineExecutor {
     fn execute(&mut self, request: ExecuteRequest<'_>) -> ExecuteResult {
-        let ExecuteRequest { block, rules, view, receipt_roots, steps, .. } = request;
+        let ExecuteRequest { block, rules, view, receipt_roots, steps, left_out, .. } = request;
         let mut follower = receipt_roots.map(|roots| roots.follow());
         let sink = match &mut follower {
             Some(follower) => Some(&mut **follower as &mut dyn CommitSink),
             None => steps.map(|steps| steps as &mut dyn CommitSink),
         };
-        let execution = self.executor.execute(self.engine, &BlockInput::new(block, rules), view, sink)?;
+        let input = BlockInput { leaves_out: left_out.is_some(), ..BlockInput::new(block, rules) };
+        let execution = self.executor.execute(self.engine, &input, view, sink)?;
         self.report = Some(execution.report);
+        if let Some(left_out) = left_out {
+            *left_out = execution.left_out;
+        }
         Ok(execution.outcome)
+    }
+
+    fn report(&self) -> Option<&Report> {
+        self.report.as_ref()
     }
 }
 

@@ -234,7 +234,7 @@ impl Chain {
             let telling = telling.map_err(ChainError::Thread)?;
             let mut sender = StepSender::new(to);
             let steps = wants_steps.then_some(&mut sender as &mut dyn CommitSink);
-            let listeners = Listeners { receipt_roots: None, steps };
+            let listeners = Listeners { steps, ..Listeners::default() };
             let executed = stages::execute(prepared, &head.as_parent(), view, listeners, executor);
             sender.finish();
             let told = telling.join().unwrap_or_else(|panic| resume_unwind(panic))?;

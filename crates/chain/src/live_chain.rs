@@ -16,7 +16,7 @@ use crate::import::Accepted;
 use crate::pool::{Pool, PoolOpenError, PoolOpened, PoolOptions};
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::{Address, B256, U256};
-use motet_state::trie::AccountProof;
+use motet_state::trie::{AccountProof, StateWitness};
 use motet_types::{Block, StateDiff};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -149,6 +149,20 @@ impl LiveChain {
     /// As [`Chain::root_with`].
     pub fn root_with(&self, number: u64, hash: B256, changes: &[&StateDiff]) -> Result<B256, ChainError> {
         self.writer().chain.root_with(number, hash, changes)
+    }
+
+    /// The nodes of a state that a block on top of it needs. See [`Chain::witness`]. Waits for whoever writes.
+    ///
+    /// # Errors
+    /// As [`Chain::witness`].
+    pub fn witness(
+        &self,
+        number: u64,
+        hash: B256,
+        reads: &[(Address, Vec<U256>)],
+        diff: &StateDiff,
+    ) -> Result<StateWitness, ChainError> {
+        self.writer().chain.witness(number, hash, reads, diff)
     }
 
     /// Does something with the chain that only its writer may, and tells pool and listeners if the head is another one then.

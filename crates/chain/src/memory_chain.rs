@@ -227,6 +227,7 @@ impl MemoryChain {
             view: &view,
             rewards: &rewards,
             receipt_roots: has_receipt_roots.then_some(&*before as &dyn ReceiptRoots),
+            left_out: None,
             steps: None,
         };
         let outcome = execute(request).map_err(|failure| match failure {

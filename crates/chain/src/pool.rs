@@ -38,7 +38,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use checks::{HeadFacts, Terms, check_bytes, check_decoded};
 use contents::Contents;
 use journal::{Journal, Record};
-use motet_types::Transaction;
+use motet_types::{Transaction, TxError};
 use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::collections::BTreeMap;
@@ -253,6 +253,25 @@ impl Pool {
         Record::Removed(*hash).put(&mut record);
         self.write_journal(contents, &record)?;
         Ok(Some(removed))
+    }
+
+    /// Takes out what a block could not take and none will be able to. What only did not fit, or could not pay that block's
+    /// fees, or comes after one that did not, stays.
+    pub(crate) fn drop_invalid(&self, left_out: &[(B256, TxError)]) {
+        for (hash, error) in left_out {
+            let stays = matches!(
+                error,
+                TxError::BlockGasExceeded { .. }
+                    | TxError::BlockBlobGasExceeded { .. }
+                    | TxError::NonceTooHigh { .. }
+                    | TxError::GasPriceLessThanBaseFee
+                    | TxError::BlobGasPriceGreaterThanMax
+            );
+            if !stays {
+                // Where the journal cannot be written it is tried, and left out, once more after a restart.
+                let _ = self.remove(hash);
+            }
+        }
     }
 
     /// Takes all transactions out, for good.

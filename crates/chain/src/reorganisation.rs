@@ -23,6 +23,7 @@ use crate::tail::Tail;
 use crate::validate::{BlockError, OMMER_ANCESTORS, ParentHeader, validate_state_root};
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::B256;
+use motet_exec::CommitSink;
 use motet_state::store::{Store, StoreError};
 use motet_state::trie::{HashedDiff, StateTrie};
 use motet_types::Block;
@@ -93,11 +94,27 @@ impl Chain {
         before: &Arc<StateTrie>,
         executor: &mut dyn Execute,
     ) -> Result<stages::Executed, ImportFault> {
+        self.execute_heard(prepared, parent, view, before, Listeners::default(), executor)
+    }
+
+    /// The same, with listeners beside those that receipts need.
+    pub(crate) fn execute_heard(
+        &self,
+        prepared: stages::Prepared,
+        parent: &ParentHeader<'_>,
+        view: &ChainView,
+        before: &Arc<StateTrie>,
+        listeners: Listeners<'_>,
+        executor: &mut dyn Execute,
+    ) -> Result<stages::Executed, ImportFault> {
         if !prepared.has_receipt_roots() {
-            return Ok(stages::execute(prepared, parent, view, Listeners::default(), executor)?);
+            return Ok(stages::execute(prepared, parent, view, listeners, executor)?);
         }
         let roots = TrieRoots::new(Arc::clone(before), self.threads.crew());
-        let listeners = Listeners { receipt_roots: Some(&roots), steps: None };
+        let Listeners { steps, left_out, .. } = listeners;
+        // A trait object in a mutable place takes a shorter life only where it is made anew.
+        let steps = steps.map(|steps| steps as &mut dyn CommitSink);
+        let listeners = Listeners { receipt_roots: Some(&roots), steps, left_out };
         let executed = stages::execute(prepared, parent, view, listeners, executor);
         // A trie that fails makes receipts wrong, which then is not the block's fault.
         roots.into_fault()?;

@@ -22,7 +22,9 @@ use alloy_eip7928::BlockAccessList;
 use alloy_primitives::{B256, U256};
 use motet_exec::CommitSink;
 use motet_state::store::CommittedBlock;
-use motet_types::{Block, BlockOutcome, BlockRules, ChainSpec, Fork, RecoveredBlock, StateDiff, StateView};
+use motet_types::{
+    Block, BlockOutcome, BlockRules, ChainSpec, Fork, RecoveredBlock, StateDiff, StateView, TxError, TxIndex,
+};
 use std::sync::Arc;
 
 /// A block of which all is checked that can be without its parent's state, with its senders.
@@ -52,6 +54,8 @@ pub(crate) struct Executed {
 pub(crate) struct Listeners<'a> {
     pub(crate) receipt_roots: Option<&'a dyn ReceiptRoots>,
     pub(crate) steps: Option<&'a mut dyn CommitSink>,
+    /// See [`ExecuteRequest::left_out`].
+    pub(crate) left_out: Option<&'a mut Vec<(TxIndex, TxError)>>,
 }
 
 /// Checks a block against the chain that it stands on, and recovers its senders.
@@ -103,6 +107,7 @@ pub(crate) fn execute(
         view,
         rewards: &rewards,
         receipt_roots: listeners.receipt_roots,
+        left_out: listeners.left_out,
         // A trait object in a mutable place takes a shorter life only where it is made anew.
         steps: listeners.steps.map(|steps| steps as &mut dyn CommitSink),
     })?;
@@ -117,6 +122,11 @@ pub(crate) fn judge(executed: &Executed) -> Result<(), BlockError> {
 }
 
 impl Executed {
+    /// The block as it was executed, the outcome without its diff, and the diff.
+    pub(crate) fn into_parts(self) -> (RecoveredBlock, BlockOutcome, Arc<StateDiff>) {
+        (self.block, self.outcome, self.diff)
+    }
+
     /// The block as the chain knows it, and as the store takes it.
     pub(crate) fn finish(self) -> (Arc<ChainBlock>, CommittedBlock) {
         let (block, committed) = self.finish_told();

@@ -1,8 +1,9 @@
-//! Roots of states that never come to be: what a simulated block would have in its header.
+//! Roots of states that never come to be, and the parts of a state that a block needs.
 
 use crate::chain::Chain;
 use crate::chain_error::ChainError;
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256, U256};
+use motet_state::trie::{StateTrie, StateWitness};
 use motet_types::StateDiff;
 use std::sync::Arc;
 
@@ -13,17 +14,37 @@ impl Chain {
     /// # Errors
     /// When the block is not canonical (any more), when the history does not reach so far, and when the store fails.
     pub fn root_with(&self, number: u64, hash: B256, changes: &[&StateDiff]) -> Result<B256, ChainError> {
+        let before = Arc::new(self.trie_after(number, hash)?);
+        let mut after = before.overlay(self.threads.crew())?;
+        for change in changes {
+            after.apply(change)?;
+        }
+        Ok(after.root()?)
+    }
+
+    /// The trie nodes of the state after a canonical block that a block needs which reads accounts and slots and changes the
+    /// state by `diff`, with the root that the state has then.
+    ///
+    /// # Errors
+    /// As [`Chain::root_with`].
+    pub fn witness(
+        &self,
+        number: u64,
+        hash: B256,
+        reads: &[(Address, Vec<U256>)],
+        diff: &StateDiff,
+    ) -> Result<StateWitness, ChainError> {
+        let reads = reads.iter().map(|(address, slots)| (*address, slots.iter().copied()));
+        Ok(self.trie_after(number, hash)?.witness(reads, diff)?)
+    }
+
+    fn trie_after(&self, number: u64, hash: B256) -> Result<StateTrie, ChainError> {
         self.check_has(number)?;
         let is_canonical = self.canonical_block(number)?.is_some_and(|block| block.hash() == hash);
         if !is_canonical {
             let (first, head) = (self.genesis().number(), self.head().number());
             return Err(ChainError::NoBlock { number, first, head });
         }
-        let before = Arc::new(self.trie_at(number)?);
-        let mut after = before.overlay(self.threads.crew())?;
-        for change in changes {
-            after.apply(change)?;
-        }
-        Ok(after.root()?)
+        self.trie_at(number)
     }
 }

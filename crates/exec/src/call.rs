@@ -230,7 +230,9 @@ impl<'a> CallSession<'a> {
         I: Inspector<CallContext<'s, 'a>>,
     {
         let mut evm = evm(&mut self.db, &self.block, &self.precompiles, inspector);
-        evm.ctx.set_tx(tx);
+        // A nonce that nobody checks may be the last one, which no transaction can have (EIP-2681).
+        let nonce = if checks.nonce { tx.nonce } else { 0 };
+        evm.ctx.set_tx(TxEnv { nonce, ..tx });
         let result = CallHandler::new(checks).inspect_run(&mut evm);
         finish(evm.ctx.journaled_state.finalize(), result)
     }

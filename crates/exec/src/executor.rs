@@ -23,7 +23,8 @@ use alloy_eip7928::BlockAccessList;
 use alloy_primitives::B256;
 use choice::choose;
 use motet_types::{
-    BlockOutcome, BlockRecord, BlockRules, Fork, RecoveredBlock, StateDiff, StateView, TxIndex, validate_list_form,
+    BlockOutcome, BlockRecord, BlockRules, Fork, RecoveredBlock, StateDiff, StateView, TxError, TxIndex,
+    validate_list_form,
 };
 use std::fmt;
 
@@ -88,12 +89,23 @@ pub struct BlockInput<'a> {
     pub record: Option<&'a BlockRecord>,
     /// Guesses about the block.
     pub hints: Option<&'a Hints>,
+    /// Whether transactions that cannot stand where they stand are left out, instead of making the block invalid: for
+    /// building one. The outcome is that of the block without them.
+    pub leaves_out: bool,
 }
 
 impl<'a> BlockInput<'a> {
     /// A block under the EIPs' own terms.
     pub fn new(block: &'a RecoveredBlock, rules: &'a BlockRules) -> Self {
-        Self { block, rules, system_calls: SystemCalls::Strict, rewards: true, record: None, hints: None }
+        Self {
+            block,
+            rules,
+            system_calls: SystemCalls::Strict,
+            rewards: true,
+            record: None,
+            hints: None,
+            leaves_out: false,
+        }
     }
 
     /// With a record to execute from.
@@ -158,12 +170,21 @@ impl Default for ExecutorConfig {
 pub struct Execution {
     /// What the block does. The same whatever the engine.
     pub outcome: BlockOutcome,
+    /// Transactions that were left out, in order, where that was allowed. The outcome counts the others alone.
+    pub left_out: Vec<(TxIndex, TxError)>,
     /// How it was executed.
     pub report: Report,
 }
 
+impl Execution {
+    /// Whether every transaction of the outcome has the place that it has in the input: none was left out before it.
+    fn is_in_place(&self) -> bool {
+        self.left_out.first().is_none_or(|(tx, _)| tx.pos() >= self.outcome.receipts.len())
+    }
+}
+
 /// How a block was executed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Report {
     /// The engine that really ran; never [`Engine::Auto`].
     pub path: Engine,
@@ -283,6 +304,8 @@ impl BlockExecutor {
     ) -> Result<Execution, ExecError> {
         let parent = Parent { view, codes: &self.codes };
         match engine {
+            // There is no list yet of a block whose transactions are still to be found out.
+            Engine::Listed if input.leaves_out => self.parallel(input, parent, sink, None, self.foresight(input)),
             Engine::Sequential => self.sequential(input, parent, sink, None),
             Engine::Optimistic => self.parallel(input, parent, sink, None, self.foresight(input)),
             Engine::Listed => self.listed(input, parent, sink, self.foresight(input)),
@@ -324,10 +347,12 @@ impl BlockExecutor {
         match choose(input, &mut foresight) {
             (Engine::Sequential, reason) => {
                 let mut execution = self.sequential(input, parent, sink, Some(reason))?;
-                execution.report.prediction = foresight.close(Default::default(), input, &execution.outcome);
+                if execution.is_in_place() {
+                    execution.report.prediction = foresight.close(Default::default(), input, &execution.outcome);
+                }
                 Ok(execution)
             }
-            (Engine::Listed, _) => self.listed(input, parent, sink, foresight),
+            (Engine::Listed, _) if !input.leaves_out => self.listed(input, parent, sink, foresight),
             _ => self.parallel(input, parent, sink, None, foresight),
         }
     }
@@ -343,6 +368,7 @@ impl BlockExecutor {
         while order.committed() < input.block.tx_count() {
             order.run_next()?;
         }
+        let left_out = order.take_left_out();
         let outcome = order.close(&self.recycled)?;
         let report = Report {
             path: Engine::Sequential,
@@ -356,7 +382,7 @@ impl BlockExecutor {
             prediction: PredictionReport::default(),
             trace: Vec::new(),
         };
-        Ok(Execution { outcome, report })
+        Ok(Execution { outcome, left_out, report })
     }
 
     fn parallel<'a, V: StateView + ?Sized>(
@@ -426,11 +452,16 @@ impl BlockExecutor {
         }
         let (outcome, log) = parallel::run(input, plan, &shared, order, &self.pool, &self.recycled);
         let outcome = outcome?;
-        if let Source::Memory(memory) = shared.source {
+        // Where a block ends early, somebody may still have written when it was emptied.
+        if let (Source::Memory(memory), true) = (shared.source, log.left_out.is_empty()) {
             self.recycled.keep_memory(memory);
         }
-        let prediction = foresight.close(shared.notebook, input, &outcome);
-        let report = Report {
+        let mut execution = Execution { outcome, left_out: log.left_out, report: Report::default() };
+        let prediction = match execution.is_in_place() {
+            true => foresight.close(shared.notebook, input, &execution.outcome),
+            false => PredictionReport::default(),
+        };
+        execution.report = Report {
             path: if list.is_some() { Engine::Listed } else { Engine::Optimistic },
             fallback_reason: None,
             workers: log.workers,
@@ -442,7 +473,7 @@ impl BlockExecutor {
             prediction,
             trace: log.trace,
         };
-        Ok(Execution { outcome, report })
+        Ok(execution)
     }
 
     /// The gas of transactions that a worker gets at once, and how many are committed at once.

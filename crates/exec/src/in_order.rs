@@ -19,11 +19,12 @@ use crate::vm::{
     AccountInfo, Bytecode, Database, EvmState, Executed, FeePolicy, HashMemo, Vm, VmAccount, VmDb, VmError, VmRoom,
     block_env, cfg_env, tx_env,
 };
+use alloy_consensus::Transaction as _;
 use alloy_eip7928::BlockAccessIndex;
 use alloy_eips::eip7685::Requests;
 use alloy_primitives::map::Entry;
 use alloy_primitives::{Address, B256, Bloom, KECCAK256_EMPTY, U256};
-use motet_types::{BlockOutcome, Fork, StateDiff, StateView, TxIndex};
+use motet_types::{BlockOutcome, Fork, StateDiff, StateView, TxError, TxIndex};
 
 /// The ledger over the parent state, as the EVM reads it.
 #[derive(Debug)]
@@ -128,7 +129,17 @@ pub(crate) struct InOrder<'a, V: StateView + ?Sized> {
     tally: Tally<'a>,
     sink: Option<&'a mut dyn CommitSink>,
     system_calls_skipped: u32,
+    /// How many transactions have had their turn.
+    turns: usize,
+    /// Those of them that are not in the block.
+    left_out: Vec<(TxIndex, TxError)>,
+    /// How many of these did not fit.
+    unfit: usize,
 }
+
+/// Transactions that do not fit a block to be built, after which no other is tried: smaller ones behind them may, but not for
+/// ever.
+const UNFIT_MAX: usize = 64;
 
 impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
     /// Opens a block: the DAO fork's change and the system calls before the transactions are in the ledger.
@@ -155,7 +166,9 @@ impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
             hashes: HashMemo::default(),
         };
         let vm = Vm::new(db, cfg_env(input.rules), block_env(input.block, input.rules), room);
-        let mut this = Self { input, vm, tally: Tally::new(input), sink, system_calls_skipped: 0 };
+        let tally = Tally::new(input);
+        let left_out = Vec::new();
+        let mut this = Self { input, vm, tally, sink, system_calls_skipped: 0, turns: 0, left_out, unfit: 0 };
         this.before(seen)?;
         Ok(this)
     }
@@ -170,9 +183,14 @@ impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
         self.vm.db()
     }
 
-    /// How many transactions are in.
+    /// How many transactions have had their turn: they are in, or were left out.
     pub(crate) fn committed(&self) -> usize {
-        self.tally.tx_count()
+        self.turns
+    }
+
+    /// Those that were left out.
+    pub(crate) fn take_left_out(&mut self) -> Vec<(TxIndex, TxError)> {
+        std::mem::take(&mut self.left_out)
     }
 
     /// Runs the next transaction here and now, and commits it.
@@ -189,20 +207,51 @@ impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
         seen: impl FnOnce(&EvmState) -> Result<(), ExecError>,
     ) -> Result<(), ExecError> {
         let index = TxIndex::from(self.committed());
-        self.admit(index)?;
-        let mut executed = self
-            .vm
-            .transact(tx_env(self.input.block, index), FeePolicy::InJournal)
-            .map_err(|error| verdict(index, error))?;
+        if !self.admit(index)? {
+            return Ok(());
+        }
+        let executed = self.vm.transact(tx_env(self.input.block, index), FeePolicy::InJournal);
+        let mut executed = match executed {
+            Ok(executed) => executed,
+            Err(VmError::Invalid(error)) => return self.refuse(index, error),
+            Err(error) => return Err(verdict(index, error)),
+        };
         seen(&executed.state)?;
         self.commit(&mut executed, None);
         self.vm.reuse(executed.state);
         Ok(())
     }
 
-    /// Whether the next transaction still fits the block's gas.
-    pub(crate) fn admit(&self, index: TxIndex) -> Result<(), ExecError> {
-        self.tally.admit(index).map_err(|error| InvalidBlock::Transaction { tx: index, error }.into())
+    /// Whether the next transaction still fits the block's gas. Where it does not, and may be left out, it is.
+    pub(crate) fn admit(&mut self, index: TxIndex) -> Result<bool, ExecError> {
+        match self.tally.admit(index) {
+            Ok(()) => Ok(true),
+            Err(error) => self.refuse(index, error).map(|()| false),
+        }
+    }
+
+    /// Leaves the next transaction out, if that is allowed. Once the block is full, all others go with it.
+    fn refuse(&mut self, index: TxIndex, error: TxError) -> Result<(), ExecError> {
+        if !self.input.leaves_out {
+            return Err(InvalidBlock::Transaction { tx: index, error }.into());
+        }
+        self.unfit += usize::from(matches!(error, TxError::BlockGasExceeded { .. }));
+        self.left_out.push((index, error));
+        self.turns += 1;
+        if self.unfit >= UNFIT_MAX || (self.unfit > 0 && self.tally.is_full()) {
+            let available = self.tally.available();
+            for index in (self.turns..self.input.block.tx_count()).map(TxIndex::from) {
+                let gas_limit = self.input.block.transactions()[index.pos()].gas_limit();
+                self.left_out.push((index, TxError::BlockGasExceeded { gas_limit, available }));
+            }
+            self.turns = self.input.block.tx_count();
+        }
+        Ok(())
+    }
+
+    /// Whether a transaction was left out.
+    pub(crate) fn has_left_out(&self, index: TxIndex) -> bool {
+        self.left_out.binary_search_by_key(&index, |(tx, _)| *tx).is_ok()
     }
 
     /// Commits the next transaction, executed elsewhere on a state equal to the ledger's, and admitted.
@@ -210,14 +259,17 @@ impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
     /// `executed.fee` must have been paid into `executed.state` already. The logs are taken; the rest is left to
     /// whoever made it.
     pub(crate) fn commit(&mut self, executed: &mut Executed, bloom: Option<Bloom>) {
-        let index = TxIndex::from(self.committed());
+        let index = TxIndex::from(self.turns);
+        // Its place in the block, if others before it were left out.
+        let place = TxIndex::from(self.tally.tx_count());
         let mut step = self.sink.as_ref().is_some_and(|sink| sink.wants_steps()).then(StateDiff::default);
-        self.vm.db().ledger.commit(index.access_index(), &mut executed.state, step.as_mut());
+        self.vm.db().ledger.commit(place.access_index(), &mut executed.state, step.as_mut());
         let mut root = None;
         if let Some(sink) = self.sink.as_deref_mut() {
-            root = sink.committed(index, step.as_ref());
+            root = sink.committed(place, step.as_ref());
         }
         self.tally.receipt(index, executed, bloom, root);
+        self.turns += 1;
     }
 
     /// Closes the block: requests, withdrawals, rewards; then the outcome.
@@ -249,7 +301,7 @@ impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
     }
 
     fn after(&mut self) -> Result<Requests, ExecError> {
-        let index = BlockAccessIndex(self.input.block.tx_count() as u64 + 1);
+        let index = BlockAccessIndex(self.tally.tx_count() as u64 + 1);
         // Rewards and withdrawals come before the requests' system calls, as in the Python specification.
         for credits in [system::rewards(self.input), system::withdrawals(self.input)] {
             if !credits.is_empty() {

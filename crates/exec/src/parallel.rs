@@ -39,7 +39,7 @@ use corosensei::stack::DefaultStack;
 use desk::Desk;
 use finale::Finale;
 use kit::Kit;
-use motet_types::{BlockOutcome, Fork, Incarnation, Location, StateView, TxIndex};
+use motet_types::{BlockOutcome, Fork, Incarnation, Location, StateView, TxError, TxIndex};
 pub use relay::Relay;
 pub(crate) use seeded::Dice;
 use std::ops::Range;
@@ -118,6 +118,8 @@ pub(crate) struct Log {
     /// Nanoseconds of all workers for what they share at the end of the block.
     pub(crate) shared_end_ns: u64,
     pub(crate) trace: Vec<TraceEvent>,
+    /// Transactions that were left out.
+    pub(crate) left_out: Vec<(TxIndex, TxError)>,
 }
 
 /// What running a transaction ahead came to.
@@ -185,6 +187,7 @@ struct Run<'a, V: StateView + ?Sized> {
     /// The block so far; `None` once it is closed.
     order: Mutex<Option<InOrder<'a, V>>>,
     error: Mutex<Option<ExecError>>,
+    left_out: Mutex<Vec<(TxIndex, TxError)>>,
     finale: Finale,
     /// Idle fibers of this block, and how many there are in all.
     fibers: Mutex<Vec<Fiber<'a, Attempt>>>,
@@ -223,6 +226,7 @@ pub(crate) fn run<'a, V: StateView + ?Sized>(
         cells: (0..tx_count).map(|_| Mutex::new(Cell::default())).collect(),
         order: Mutex::new(Some(order)),
         error: Mutex::new(None),
+        left_out: Mutex::new(Vec::new()),
         finale: Finale::default(),
         fibers: Mutex::new(Vec::new()),
         fiber_count: AtomicU32::new(0),
@@ -355,7 +359,11 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
     fn close(&self) {
         let complete = |order: &mut InOrder<'a, V>| order.committed() == self.input.block.tx_count();
         let order = self.order.lock().take_if(complete);
-        match order.map(|order| order.end(self.recycled)) {
+        let ended = order.map(|mut order| {
+            *self.left_out.lock() = order.take_left_out();
+            order.end(self.recycled)
+        });
+        match ended {
             Some(Ok(ended)) => self.finale.open(ended),
             Some(Err(error)) => self.fail(error),
             None => {}
@@ -564,6 +572,12 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
         }
     }
 
+    /// Ends the transactions where no other can be in the block. It is closed like any other.
+    fn end_early(&self) {
+        self.shared.halted.store(true, Ordering::SeqCst);
+        self.desk.halt();
+    }
+
     fn halt(&self) {
         self.shared.halted.store(true, Ordering::SeqCst);
         self.desk.halt();
@@ -576,7 +590,8 @@ impl<'a, V: StateView + ?Sized> Run<'a, V> {
             drop(cell.into_inner().fiber);
         }
         self.recycled.keep_stacks(self.fibers.into_inner().into_iter().filter_map(Fiber::into_stack));
-        let mut log = Log { workers, counts: self.desk.counts(), shared_end_ns: 0, trace: self.trace.into_inner() };
+        let (trace, left_out) = (self.trace.into_inner(), self.left_out.into_inner());
+        let mut log = Log { workers, counts: self.desk.counts(), shared_end_ns: 0, trace, left_out };
         let result = match (self.error.into_inner(), self.finale.outcome()) {
             (Some(error), _) => Err(error),
             (None, Some((outcome, took_ns))) => {

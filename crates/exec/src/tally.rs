@@ -9,6 +9,11 @@ use alloy_eips::eip7825::MAX_TX_GAS_LIMIT_OSAKA;
 use alloy_primitives::{B256, Bloom};
 use motet_types::{BlockOutcome, Fork, GasUsed, TxError, TxIndex};
 
+/// Least gas of a transaction. Yellow Paper, G_transaction.
+const TX_GAS_MIN: u64 = 21_000;
+/// The same from Amsterdam on: less than any there is. EIP-2780.
+const TX_GAS_MIN_AMSTERDAM: u64 = 4_500;
+
 /// Gas and receipts of the transactions so far.
 #[derive(Debug)]
 pub(crate) struct Tally<'a> {
@@ -56,6 +61,18 @@ impl<'a> Tally<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Gas that is left, in the dimension that has less of it.
+    pub(crate) fn available(&self) -> u64 {
+        let limit = self.input.block.header().gas_limit;
+        limit.saturating_sub(self.gas.regular.max(self.gas.state).max(self.gas.cumulative))
+    }
+
+    /// Whether no transaction fits any more.
+    pub(crate) fn is_full(&self) -> bool {
+        let is_amsterdam = self.input.rules.is_active(Fork::Amsterdam);
+        self.available() < if is_amsterdam { TX_GAS_MIN_AMSTERDAM } else { TX_GAS_MIN }
     }
 
     /// Adds the receipt of the next transaction. `bloom` is that of its logs, where it is known already;

@@ -44,9 +44,12 @@ impl CallArgs {
         self.0.gas_price.or(self.0.max_fee_per_gas).unwrap_or_default() == 0
     }
 
-    /// Whether the call names no price for its blobs.
+    /// Whether the call has blobs, or speaks of their price, and names none.
     pub(crate) fn has_free_blobs(&self) -> bool {
-        self.0.max_fee_per_blob_gas.unwrap_or_default() == 0
+        match self.0.max_fee_per_blob_gas {
+            Some(fee) => fee == 0,
+            None => self.0.blob_versioned_hashes.is_some(),
+        }
     }
 
     /// The call, with `gas_max` gas where it does not say, and never with more.

@@ -98,7 +98,9 @@ pub(crate) fn refusal(error: &TxError, tx: &CallTx, block: &CallBlock) -> String
         TxError::TypeNotSupported(_) => "transaction type not supported".to_owned(),
         TxError::EmptyBlobs => "blob transaction missing blob hashes".to_owned(),
         TxError::BlobCreateTransaction => "blob transaction of type create".to_owned(),
-        TxError::SetCodeCreateTransaction => format!("EIP-7702 transaction cannot be used to create contract (sender {from})"),
+        TxError::SetCodeCreateTransaction => {
+            format!("EIP-7702 transaction cannot be used to create contract (sender {from})")
+        }
         TxError::EmptyAuthorizationList => format!("EIP-7702 transaction with empty auth list (sender {from})"),
         error => error.to_string(),
     }

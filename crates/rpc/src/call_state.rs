@@ -61,7 +61,7 @@ impl CallBase {
         block: Option<BlockOverrides>,
     ) -> Result<CallSession<'_>, RpcError> {
         let spec = context.reader().spec();
-        args.check(spec.chain_id())?;
+        args.check(spec.chain_id)?;
         let mut environment = self.environment(spec);
         if let Some(overrides) = block {
             overrides.apply(&mut environment)?;

@@ -11,16 +11,7 @@ use std::path::Path;
 use support::{Node, fixture, say};
 
 /// Exchanges that differ, by the beginning of their name, with the reason. One that does not differ any more must go from here.
-const EXCEPTIONS: &[(&str, &str)] = &[
-    ("debug_trace", "to come"),
-    ("eth_call/", "to come"),
-    ("eth_createAccessList/", "to come"),
-    ("eth_estimateGas/", "to come"),
-    ("eth_sendRawTransaction/", "to come"),
-    ("eth_simulateV1/", "to come"),
-    ("testing_buildBlockV1/", "to come"),
-    ("txpool_", "to come"),
-];
+const EXCEPTIONS: &[(&str, &str)] = &[("eth_sendRawTransaction/", "to come"), ("txpool_", "to come")];
 
 /// Exchanges in the suite: 180 files, two of which have a second one.
 const EXCHANGES: usize = 182;

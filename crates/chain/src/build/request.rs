@@ -107,9 +107,6 @@ pub struct SealTimes {
 /// A block that was not built.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// This version cannot build blocks.
-    #[error("blocks cannot be built yet")]
-    NotYet,
     /// The timestamp is not above the parent's.
     #[error("timestamp {timestamp} is not above the parent's, {parent}")]
     Timestamp {

@@ -78,7 +78,7 @@ impl<'a> Best<'a> {
     }
 
     /// Gives no more transactions of this sender: the last one given cannot be in the block.
-    pub fn skip(&mut self, sender: Address) {
+    pub fn drop_sender(&mut self, sender: Address) {
         self.heads.retain(|head| head.tx.sender != sender);
     }
 

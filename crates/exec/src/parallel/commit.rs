@@ -5,6 +5,7 @@ use super::{Ahead, Run, Spent};
 use crate::error::ExecError;
 use crate::error::InvalidBlock;
 use crate::in_order::{InOrder, journal_account};
+use crate::mv_memory::Written;
 use crate::report::Ran;
 use crate::scheduler::Event;
 use crate::speculate::Source;
@@ -35,14 +36,19 @@ impl<V: StateView + ?Sized> Run<'_, V> {
             let (outcome, mismatch) = (cell.outcome.take(), cell.mismatch.take());
             let mut written = std::mem::take(&mut cell.written);
             drop(cell);
-            order.admit(tx)?;
-            if let Some(mismatch) = mismatch {
-                return Err(InvalidBlock::List(mismatch).into());
-            }
             let memory = match &self.shared.source {
                 Source::Memory(memory) => Some(memory),
                 Source::List(_) => None,
             };
+            if !order.admit(tx)? {
+                if self.leave_out(order, tx, &mut written) {
+                    break;
+                }
+                continue;
+            }
+            if let Some(mismatch) = mismatch {
+                return Err(InvalidBlock::List(mismatch).into());
+            }
             let mut preimages = None;
             let (fits, conflict) = match outcome {
                 Some(mut ahead) if !in_order => {
@@ -87,6 +93,12 @@ impl<V: StateView + ?Sized> Run<'_, V> {
                         }
                         Ok(())
                     })?;
+                    if self.input.leaves_out && order.has_left_out(tx) {
+                        if self.leave_out(order, tx, &mut written) {
+                            break;
+                        }
+                        continue;
+                    }
                     self.doom(tx, &found);
                     suspects.extend(found.iter().map(|suspect| suspect.tx));
                     kit.trace.end(tx, Incarnation::default(), Ran::InOrder { conflict });
@@ -100,6 +112,19 @@ impl<V: StateView + ?Sized> Run<'_, V> {
         kit.trace.end_commit(range.clone());
         suspects.retain(|tx| tx.0 >= range.end);
         Ok(Event::Committed { range, gas, wasted_gas, redone, suspects })
+    }
+
+    /// Takes back what a transaction wrote that is not in the block. Says whether no other can be, either.
+    fn leave_out(&self, order: &InOrder<'_, V>, tx: TxIndex, written: &mut Vec<Written>) -> bool {
+        if let Source::Memory(memory) = &self.shared.source {
+            memory.withdraw_all(tx, written);
+        }
+        self.shared.committed.advance(tx);
+        let is_full = order.committed() > tx.pos() + 1;
+        if is_full {
+            self.end_early();
+        }
+        is_full
     }
 
     /// Gives memory back to the workers that it came from.
