@@ -8,7 +8,7 @@ use crate::error::RpcError;
 use alloy_rpc_types_eth::state::StateOverride;
 use motet_chain::{ChainBlock, ChainView};
 use motet_exec::call::{CallBlock, CallCodes, CallSession};
-use motet_types::{BlockRules, ChainSpec};
+use motet_types::{BlockRules, ChainSpec, StateView};
 use std::sync::Arc;
 
 /// A block with the state after it.
@@ -45,7 +45,11 @@ impl CallBase {
 
     /// A session over the state.
     pub(crate) fn session(&self, block: CallBlock) -> CallSession<'_> {
-        CallSession::new(&self.view, &self.codes, self.block.number(), block)
+        self.session_on(&self.view, block)
+    }
+
+    fn session_on<'s>(&'s self, view: &'s dyn StateView, block: CallBlock) -> CallSession<'s> {
+        CallSession::new(view, &self.codes, self.block.number(), block)
     }
 
     /// A session for one call: with overrides, and in a block that asks for no price where the call names none, so that
@@ -60,6 +64,21 @@ impl CallBase {
         state: Option<StateOverride>,
         block: Option<BlockOverrides>,
     ) -> Result<CallSession<'_>, RpcError> {
+        self.session_for_on(&self.view, context, args, state, block)
+    }
+
+    /// As [`CallBase::session_for`], on a state in the middle of the block.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn session_for_on<'s>(
+        &'s self,
+        view: &'s dyn StateView,
+        context: &RpcContext,
+        args: &CallArgs,
+        state: Option<StateOverride>,
+        block: Option<BlockOverrides>,
+    ) -> Result<CallSession<'s>, RpcError> {
         let spec = context.reader().spec();
         args.check(spec.chain_id)?;
         let mut environment = self.environment(spec);
@@ -75,7 +94,7 @@ impl CallBase {
         if args.has_free_blobs() {
             environment.blob_base_fee = Some(0);
         }
-        let mut session = self.session(environment);
+        let mut session = self.session_on(view, environment);
         if let Some(overrides) = state {
             apply_state_overrides(&mut session, overrides)?;
         }

@@ -7,6 +7,7 @@ use crate::error::RpcError;
 use crate::hex_args::HashArg;
 use crate::methods::{MethodSet, Methods};
 use crate::trace_base::{TraceBase, TraceDeadline, trace_error};
+use crate::trace_calls;
 use alloy_primitives::{B256, Bytes};
 use alloy_rlp::Decodable as _;
 use alloy_rpc_types_trace::geth::GethDebugTracingOptions;
@@ -15,7 +16,7 @@ use motet_types::{Block, TxIndex};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// `debug_traceTransaction`, `debug_traceBlock`, `debug_traceBlockByNumber`, `debug_traceBlockByHash`.
+/// `debug_traceTransaction`, `debug_traceBlock`, `debug_traceBlockByNumber`, `debug_traceBlockByHash`, `debug_traceCall`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DebugTrace;
 
@@ -39,6 +40,7 @@ impl MethodSet for DebugTrace {
             block(ctx, hash.into(), args)
         });
         methods.add("debug_traceBlock", offered_block);
+        methods.add("debug_traceCall", trace_calls::debug_call);
     }
 }
 

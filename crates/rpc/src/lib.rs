@@ -53,6 +53,7 @@ mod simulate;
 mod subscriptions;
 mod tls;
 mod trace_base;
+mod trace_calls;
 mod txpool;
 mod witness;
 

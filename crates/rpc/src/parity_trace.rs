@@ -8,6 +8,7 @@ use crate::hex_args::{AddressArg, HashArg, NumberArg};
 use crate::methods::{MethodSet, Methods};
 use crate::served_block::ServedBlock;
 use crate::trace_base::{TraceBase, TraceDeadline};
+use crate::trace_calls;
 use alloy_primitives::Bytes;
 use alloy_primitives::map::HashSet;
 use alloy_rpc_types_trace::filter::{TraceFilter, TraceFilterMode};
@@ -21,7 +22,7 @@ use serde::Deserialize;
 const ENTRY_BYTES: usize = 512;
 
 /// `trace_transaction`, `trace_get`, `trace_block`, `trace_filter`, `trace_replayTransaction`,
-/// `trace_replayBlockTransactions`.
+/// `trace_replayBlockTransactions`, `trace_call`, `trace_callMany`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ParityTrace;
 
@@ -36,6 +37,8 @@ impl MethodSet for ParityTrace {
         methods.add("trace_filter", filter);
         methods.add("trace_replayTransaction", replay_transaction);
         methods.add("trace_replayBlockTransactions", replay_block);
+        methods.add("trace_call", trace_calls::parity_call);
+        methods.add("trace_callMany", trace_calls::parity_calls);
     }
 }
 
@@ -211,7 +214,7 @@ fn replay_block(
 }
 
 /// About how many bytes an answer has.
-fn results_bytes(results: &TraceResults) -> usize {
+pub(crate) fn results_bytes(results: &TraceResults) -> usize {
     let TraceResults { output, trace, vm_trace, state_diff } = results;
     let bytes_of = |bytes: &Bytes| bytes.len();
     let vm = vm_trace.as_ref().map_or(0, |vm| vm.ops.len().saturating_mul(ENTRY_BYTES));

@@ -157,3 +157,46 @@ fn bad_requests_are_refused_by_name() {
     let raw = raw.as_str().expect("text").replacen(&"0".repeat(8), &"1".repeat(8), 1);
     assert!(!refused("debug_traceBlock", json!([raw])).1.is_empty());
 }
+
+#[test]
+fn calls_are_traced_on_any_state_of_a_block() {
+    let Some(node) = Node::of_conformance_suite() else { return };
+    let tracer = json!({"tracer": "callTracer"});
+    let mut compared = 0;
+    for (hash, _, number) in transactions(&node) {
+        let sent = node.call("eth_getTransactionByHash", json!([hash]));
+        let traced = node.call("debug_traceTransaction", json!([hash, tracer]));
+        // A call that is all that the transaction was, on the state that it found, does what it did. Blobs and delegations
+        // would need more than a call is given here.
+        if !["0x0", "0x1", "0x2"].contains(&sent["type"].as_str().expect("a type")) {
+            continue;
+        }
+        let mut call = json!({});
+        for field in ["from", "to", "gas", "value", "input", "nonce", "accessList"] {
+            if !sent[field].is_null() {
+                call[field] = sent[field].clone();
+            }
+        }
+        call["gasPrice"] = sent["gasPrice"].clone();
+        let at = json!({"tracer": "callTracer", "txIndex": sent["transactionIndex"]});
+        let called = node.call("debug_traceCall", json!([call, format!("{number:#x}"), at]));
+        assert_eq!(called, traced, "{hash}");
+        compared += 1;
+    }
+    assert!(compared > 200, "{compared}");
+    let call = json!({"to": "0x1111111111111111111111111111111111111111", "data": "0x01"});
+    // 0x602a60005260206000f3 returns 42.
+    let world = json!({"tracer": "callTracer", "stateOverrides": {
+        "0x1111111111111111111111111111111111111111": {"code": "0x602a60005260206000f3"}
+    }});
+    let traced = node.call("debug_traceCall", json!([call, "latest", world]));
+    assert_eq!(traced["output"], json!(format!("0x{:064x}", 42)));
+    let steps = node.call("debug_traceCall", json!([call, "latest", {"stateOverrides": world["stateOverrides"]}]));
+    assert_eq!(steps["structLogs"].as_array().map(Vec::len), Some(6));
+    let types = json!(["trace", "stateDiff", "vmTrace"]);
+    let one = node.call("trace_call", json!([call, types, "latest"]));
+    let many = node.call("trace_callMany", json!([[[call, types], [call, types]], "latest"]));
+    assert_eq!(many[0], one);
+    let (_, message) = node.fail("debug_traceCall", json!([call, "latest", {"txIndex": "0x7fff"}]));
+    assert!(message.contains("out of bounds"), "{message}");
+}
