@@ -38,13 +38,21 @@ export function caller(url) {
   };
 }
 
-/** Waits until something is there, for ten seconds. */
+/** Waits until something is there, for a minute: the machine may be busy. */
 export async function until(look) {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 60_000;
   for (;;) {
     const found = await look();
     if (found) return found;
-    if (Date.now() > deadline) throw new Error('nothing has come for ten seconds');
+    if (Date.now() > deadline) throw new Error('nothing has come for a minute');
     await new Promise((done) => setTimeout(done, 10));
   }
+}
+
+/**
+ * The receipt of what was sent, as the node gives it. Asked for again and again: libraries that wait for a block after they
+ * have looked once miss the one that came in between, and there may be no other.
+ */
+export async function receiptOf(call, hash) {
+  return until(() => call('eth_getTransactionReceipt', hash));
 }

@@ -1,7 +1,7 @@
 // What a node answers to what it should not be sent: over plain HTTP, as it was sent.
 import { ethers } from 'ethers';
 import { main } from '../record.js';
-import { accounts, caller, keys, post } from '../rpc.js';
+import { accounts, caller, keys, post, until } from '../rpc.js';
 
 // Of an answer, what two nodes have to agree on. Messages are each node's own.
 const seen = ({ status, body, text }) => {
@@ -68,6 +68,7 @@ await main(async ({ url, note }) => {
   await send('too poor', { value: 10n ** 30n });
   await send('a fee below the base fee', { maxFeePerGas: 2n, maxPriorityFeePerGas: 1n });
   await send('well', {});
+  await until(async () => (await call('eth_getTransactionCount', accounts[0], 'latest')) === '0x1');
   await send('nonce too low', {});
   await note('who sent', call('eth_getTransactionCount', accounts[0], 'latest'));
   await call('evm_setAutomine', false);

@@ -2,16 +2,12 @@
 import { ethers } from 'ethers';
 import { compile } from '../compile.js';
 import { failure, main } from '../record.js';
-import { accounts, keys, until } from '../rpc.js';
+import { accounts, caller, keys, receiptOf, until } from '../rpc.js';
 
 await main(async ({ url, note }) => {
   const provider = new ethers.JsonRpcProvider(url, undefined, { cacheTimeout: -1, pollingInterval: 50 });
   const [alice, bob] = keys.map((key) => new ethers.Wallet(key, provider));
-  const receipt = async (sent) => {
-    const { hash } = await sent;
-    await provider.waitForTransaction(hash);
-    return provider.send('eth_getTransactionReceipt', [hash]);
-  };
+  const receipt = async (sent) => receiptOf(caller(url), (await sent).hash);
 
   await note('network', async () => (await provider.getNetwork()).toJSON());
   await note('accounts', async () => (await provider.listAccounts()).map((signer) => signer.address));
@@ -30,9 +26,9 @@ await main(async ({ url, note }) => {
   const { Probe } = compile('Probe.sol');
   const factory = new ethers.ContractFactory(Probe.abi, Probe.bytecode, alice);
   const probe = await factory.deploy(42n, 'probe', { value: ethers.parseEther('2') });
-  await probe.waitForDeployment();
+  await receipt(probe.deploymentTransaction());
   const address = await probe.getAddress();
-  await note('deployment', receipt(Promise.resolve(probe.deploymentTransaction())));
+  await note('deployment', receipt(probe.deploymentTransaction()));
   await note('code', provider.getCode(address));
   await note('slots', Promise.all([0, 1, 2].map((slot) => provider.getStorage(address, slot))));
   await note('views', async () => [await probe.stored(), await probe.name(), await probe.visits(accounts[0])]);
@@ -65,13 +61,12 @@ await main(async ({ url, note }) => {
       const data = probe.interface.encodeFunctionData(name, args);
       const sent = await alice.sendTransaction({ to: address, data, gasLimit: 100_000n }).catch((error) => error);
       if (sent instanceof Error) return { refused: failure(sent) };
-      await until(() => provider.send('eth_getTransactionReceipt', [sent.hash]));
-      return provider.send('eth_getTransactionReceipt', [sent.hash]);
+      return receipt(sent);
     });
   }
   await note('caught in a contract', async () => {
     const other = await factory.deploy(1n, 'other');
-    await other.waitForDeployment();
+    await receipt(other.deploymentTransaction());
     return receipt(probe.calls(await other.getAddress(), 5n));
   });
 

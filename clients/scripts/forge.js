@@ -60,10 +60,12 @@ await main(async ({ url, note }) => {
     const run = JSON.parse(readFileSync(join(home, 'broadcast', 'Deploy.s.sol', '31337', 'run-latest.json'), 'utf8'));
     return { receipts: run.receipts, calls: run.transactions.map(({ transactionType, contractName, function: of, hash }) => ({ transactionType, contractName, of, hash })) };
   });
+  // Further on, how many transactions a block holds and so the base fee is a matter of time.
+  await note('balances', Promise.all(accounts.map((account) => call('eth_getBalance', account, 'latest'))));
   await note('script, all at once', async () => {
     await forge('script', 'script/Deploy.s.sol:Deploy', ...at, '--sender', accounts[0], '--broadcast');
     const run = JSON.parse(readFileSync(join(home, 'broadcast', 'Deploy.s.sol', '31337', 'run-latest.json'), 'utf8'));
-    return run.receipts.map(({ status, gasUsed, blockNumber, contractAddress }) => ({ status, gasUsed, blockNumber, contractAddress }));
+    return run.receipts.map(({ status, gasUsed, contractAddress }) => ({ status, gasUsed, contractAddress }));
   });
   await note('script with the fees of old', async () => {
     await forge('script', 'script/Deploy.s.sol:Deploy', ...at, '--sender', accounts[0], '--broadcast', '--legacy');
@@ -77,6 +79,5 @@ await main(async ({ url, note }) => {
     const result = JSON.parse(await forge('test', '--fork-url', url, '--json', '--no-storage-caching'));
     return Object.values(result).flatMap(({ test_results: results }) => Object.entries(results).map(([name, { status, reason }]) => [name, status, reason]));
   });
-  await note('balances', Promise.all(accounts.map((account) => call('eth_getBalance', account, 'latest'))));
   rmSync(home, { recursive: true, force: true });
 });

@@ -2,25 +2,21 @@
 import { ethers } from 'ethers';
 import { compile } from '../compile.js';
 import { main } from '../record.js';
-import { accounts, keys } from '../rpc.js';
+import { accounts, caller, keys, receiptOf } from '../rpc.js';
 
 await main(async ({ url, note }) => {
   const provider = new ethers.JsonRpcProvider(url, undefined, { cacheTimeout: -1, pollingInterval: 50 });
   const [alice, bob, carol] = keys.map((key) => new ethers.Wallet(key, provider));
-  const receipt = async (sent) => {
-    const { hash } = await sent;
-    await provider.waitForTransaction(hash);
-    return provider.send('eth_getTransactionReceipt', [hash]);
-  };
+  const receipt = async (sent) => receiptOf(caller(url), (await sent).hash);
   const deploy = async ({ abi, bytecode }, ...args) => {
     const contract = await new ethers.ContractFactory(abi, bytecode, alice).deploy(...args);
-    await contract.waitForDeployment();
+    await receipt(contract.deploymentTransaction());
     return contract;
   };
 
   const coin = await deploy(compile('Coin.sol').Coin, alice.address, 10n ** 24n);
   const address = await coin.getAddress();
-  await note('coin', receipt(Promise.resolve(coin.deploymentTransaction())));
+  await note('coin', receipt(coin.deploymentTransaction()));
   await note('what it is', async () => [await coin.name(), await coin.symbol(), await coin.decimals(), await coin.totalSupply()]);
   await note('transfer', receipt(coin.transfer(bob.address, 1000n)));
   await note('transfer to somebody new', receipt(coin.transfer(carol.address, 5n)));
@@ -51,7 +47,7 @@ await main(async ({ url, note }) => {
   const { Badge, Cabinet } = compile('Badge.sol');
   const badge = await deploy(Badge);
   const cabinet = await deploy(Cabinet);
-  await note('badge', receipt(Promise.resolve(badge.deploymentTransaction())));
+  await note('badge', receipt(badge.deploymentTransaction()));
   for (const who of [alice, bob, alice]) await note(`award ${(await badge.next()).toString()}`, receipt(badge.award(who.address)));
   await note('award to a contract that takes it', receipt(badge.award(await cabinet.getAddress())));
   await note('award to one that does not', badge.award.staticCall(address));

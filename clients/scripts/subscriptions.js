@@ -3,7 +3,7 @@ import { ethers } from 'ethers';
 import WebSocket from 'ws';
 import { compile } from '../compile.js';
 import { main } from '../record.js';
-import { accounts, caller, keys, until } from '../rpc.js';
+import { accounts, caller, keys, receiptOf, until } from '../rpc.js';
 
 /** A socket that answers calls and keeps what subscriptions bring. */
 async function connect(address) {
@@ -41,7 +41,7 @@ await main(async ({ url, socket, note }) => {
   const alice = new ethers.Wallet(keys[0], provider);
   const { Probe } = compile('Probe.sol');
   const probe = await new ethers.ContractFactory(Probe.abi, Probe.bytecode, alice).deploy(1n, 'watched');
-  await probe.waitForDeployment();
+  await receiptOf(call, probe.deploymentTransaction().hash);
   const address = await probe.getAddress();
   const wire = await connect(socket);
 
@@ -56,7 +56,7 @@ await main(async ({ url, socket, note }) => {
     for (const value of [6n, 7n]) {
       const sent = await probe.store(value, `stored ${value}`);
       hashes.push(sent.hash);
-      await sent.wait();
+      await receiptOf(call, sent.hash);
     }
     return hashes;
   });
@@ -68,12 +68,12 @@ await main(async ({ url, socket, note }) => {
   await note('unsubscribed twice', wire.ask('eth_unsubscribe', heads));
   await note('nothing more', async () => {
     const before = wire.brought(heads).length;
-    await (await probe.store(8n, 'unheard')).wait();
+    await receiptOf(call, (await probe.store(8n, 'unheard')).hash);
     await wire.come(logs, 3);
     return wire.brought(heads).length - before;
   });
   await note('many logs', async () => {
-    await (await probe.many(20n)).wait();
+    await receiptOf(call, (await probe.many(20n)).hash);
     return (await wire.come(logs, 24)).slice(3).map(({ logIndex, topics, data }) => ({ logIndex, topics, data }));
   });
   await note('unknown kind', wire.ask('eth_subscribe', 'nothing'));
@@ -86,7 +86,7 @@ await main(async ({ url, socket, note }) => {
   const pool = await call('eth_newPendingTransactionFilter');
   await note('changes before', Promise.all([block, filter, pool].map((id) => call('eth_getFilterChanges', id))));
   const sent = await probe.store(9n, 'filtered');
-  await sent.wait();
+  await receiptOf(call, sent.hash);
   await note('new blocks', async () => (await call('eth_getFilterChanges', block)).length);
   await note('new logs', async () => (await call('eth_getFilterChanges', filter)).map(({ logIndex, topics, removed }) => ({ logIndex, topics, removed })));
   await note('new transactions', async () => (await call('eth_getFilterChanges', pool)).map((hash) => hash === sent.hash));
@@ -100,7 +100,7 @@ await main(async ({ url, socket, note }) => {
     const heard = [];
     await live.on('block', (number) => heard.push(number));
     await live.getBlockNumber();
-    await (await probe.store(10n, 'for ethers')).wait();
+    await receiptOf(call, (await probe.store(10n, 'for ethers')).hash);
     await until(() => heard.length >= 1);
     return heard.slice(0, 1);
   });
@@ -109,7 +109,7 @@ await main(async ({ url, socket, note }) => {
     const watched = new ethers.Contract(address, Probe.abi, live);
     await watched.on('Stored', (by, value, text) => heard.push([by, value, text]));
     await live.getBlockNumber();
-    await (await probe.store(11n, 'for ethers')).wait();
+    await receiptOf(call, (await probe.store(11n, 'for ethers')).hash);
     await until(() => heard.length >= 1);
     return heard;
   });
@@ -123,7 +123,8 @@ await main(async ({ url, socket, note }) => {
   });
   await note('ethers: sending over the socket', async () => {
     const sent = await new ethers.Wallet(keys[1], live).sendTransaction({ to: accounts[0], value: 3n });
-    return (await sent.wait()).toJSON();
+    await receiptOf(call, sent.hash);
+    return (await live.getTransactionReceipt(sent.hash)).toJSON();
   });
   await live.destroy();
   wire.close();

@@ -3,7 +3,7 @@
 import { ethers } from 'ethers';
 import { compile } from '../compile.js';
 import { main } from '../record.js';
-import { accounts, caller, keys } from '../rpc.js';
+import { accounts, caller, keys, receiptOf } from '../rpc.js';
 
 await main(async ({ url, note }) => {
   const call = caller(url);
@@ -12,13 +12,13 @@ await main(async ({ url, note }) => {
   const { Probe } = compile('Probe.sol');
   const deploy = async (first, name) => {
     const contract = await new ethers.ContractFactory(Probe.abi, Probe.bytecode, alice).deploy(first, name);
-    await contract.waitForDeployment();
+    await receiptOf(call, contract.deploymentTransaction().hash);
     return contract;
   };
   const [probe, other] = [await deploy(1n, 'one'), await deploy(2n, 'two')];
   const sent = async (transaction) => {
     const { hash } = await transaction;
-    await provider.waitForTransaction(hash);
+    await receiptOf(call, hash);
     return hash;
   };
   const { hash: creation } = probe.deploymentTransaction();

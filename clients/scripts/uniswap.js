@@ -2,22 +2,21 @@
 import { ethers } from 'ethers';
 import { artifact, compile } from '../compile.js';
 import { main } from '../record.js';
-import { keys } from '../rpc.js';
+import { caller, keys, receiptOf } from '../rpc.js';
 
 const FOREVER = 2n ** 40n;
 
 await main(async ({ url, note }) => {
   const provider = new ethers.JsonRpcProvider(url, undefined, { cacheTimeout: -1, pollingInterval: 50 });
   const [alice, bob] = keys.map((key) => new ethers.Wallet(key, provider));
-  const receipt = async (sent) => {
-    const { hash } = await sent;
-    await provider.waitForTransaction(hash);
-    return provider.send('eth_getTransactionReceipt', [hash]);
-  };
+  const receipt = async (sent) => receiptOf(caller(url), (await sent).hash);
+  // A pool's gas and prices depend on the time since the block before.
+  await provider.send('evm_setNextBlockTimestamp', [4_000_000_000]);
+  await provider.send('anvil_setBlockTimestampInterval', [12]);
   const deploy = async (name, { abi, bytecode }, ...args) => {
     const contract = await new ethers.ContractFactory(abi, bytecode, alice).deploy(...args);
-    await contract.waitForDeployment();
-    await note(`deployment of ${name}`, receipt(Promise.resolve(contract.deploymentTransaction())));
+    await receipt(contract.deploymentTransaction());
+    await note(`deployment of ${name}`, receipt(contract.deploymentTransaction()));
     return contract;
   };
   const address = (contract) => contract.getAddress();

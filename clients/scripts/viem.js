@@ -4,7 +4,7 @@ import { privateKeyToAccount } from 'viem/accounts';
 import { anvil } from 'viem/chains';
 import { compile } from '../compile.js';
 import { main } from '../record.js';
-import { accounts, keys, until } from '../rpc.js';
+import { accounts, caller, keys, receiptOf, until } from '../rpc.js';
 
 await main(async ({ url, socket, note }) => {
   const options = { chain: anvil, transport: http(url, { retryCount: 0 }), pollingInterval: 50, cacheTime: 0 };
@@ -14,9 +14,9 @@ await main(async ({ url, socket, note }) => {
   const test = createTestClient({ ...options, mode: 'anvil' });
   // viem dresses receipts up; what the node said is below.
   const receipt = async (hash) => {
-    const given = await hash;
-    await client.waitForTransactionReceipt({ hash: given });
-    return client.request({ method: 'eth_getTransactionReceipt', params: [given] });
+    const receipt = await receiptOf(caller(url), await hash);
+    await client.waitForTransactionReceipt({ hash: receipt.transactionHash });
+    return receipt;
   };
 
   await note('chain id', client.getChainId());
@@ -46,7 +46,7 @@ await main(async ({ url, socket, note }) => {
   }
   const stored = encodeFunctionData({ abi, functionName: 'stored' });
   await note('call', client.call({ to: address, data: stored }));
-  await note('call of code that is nowhere', client.call({ code: bytecode, data: stored }));
+  await note('call of code that is nowhere', async () => client.call({ code: await client.getCode({ address }), data: stored }));
   await note('call with another slot', client.call({ to: address, data: stored, stateOverride: [{ address, stateDiff: [{ slot: zeroHash, value: numberToHex(77n, { size: 32 }) }] }] }));
   await note('call with another state', client.call({ to: address, data: encodeFunctionData({ abi, functionName: 'name' }), stateOverride: [{ address, state: [{ slot: zeroHash, value: numberToHex(78n, { size: 32 }) }] }] }));
   await note('call with other code', client.call({ to: bob.address, data: stored, stateOverride: [{ address: bob.address, code: await client.getCode({ address }), balance: 5n }] }));
@@ -194,7 +194,7 @@ await main(async ({ url, socket, note }) => {
       // A filter or a subscription is there a little later; what comes before it is not heard.
       await new Promise((done) => setTimeout(done, 500));
       const hash = await wallet.writeContract({ ...probe, functionName: 'store', args: [60n, name] });
-      const { blockNumber } = await client.waitForTransactionReceipt({ hash });
+      const blockNumber = BigInt((await receiptOf(caller(url), hash)).blockNumber);
       await until(() => heard.blocks.includes(blockNumber) && heard.events.length > 0 && heard.pending.includes(hash));
       stop.forEach((end) => end());
       return { events: heard.events };

@@ -32,6 +32,15 @@ pub struct Accepted {
     pub was_known: bool,
 }
 
+/// What becomes of a block whose parent is not the head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beside {
+    /// The head, if it is better.
+    MayLead,
+    /// A block beside the chain, until somebody chooses it.
+    Waits,
+}
+
 impl From<ExecFailure> for ImportFault {
     fn from(failure: ExecFailure) -> Self {
         match failure {
@@ -74,7 +83,23 @@ impl Chain {
         executor: &mut dyn Execute,
     ) -> Result<Accepted, Box<ImportError>> {
         let (number, hash) = (block.header.number, block.header.hash_slow());
-        let imported = self.import_block(hash, block, access_list, executor);
+        let imported = self.import_block(hash, block, access_list, executor, Beside::MayLead);
+        imported.map_err(|reason| Box::new(ImportError { number, hash, reason }))
+    }
+
+    /// As [`Chain::import`], but for a block whose parent is not the head: it is kept beside the chain, and never becomes the
+    /// head by itself. [`Chain::set_head`] makes it so, without executing it again.
+    ///
+    /// # Errors
+    /// As [`Chain::import`].
+    pub fn offer(
+        &mut self,
+        block: Block,
+        access_list: Option<BlockAccessList>,
+        executor: &mut dyn Execute,
+    ) -> Result<Accepted, Box<ImportError>> {
+        let (number, hash) = (block.header.number, block.header.hash_slow());
+        let imported = self.import_block(hash, block, access_list, executor, Beside::Waits);
         imported.map_err(|reason| Box::new(ImportError { number, hash, reason }))
     }
 
@@ -84,6 +109,7 @@ impl Chain {
         block: Block,
         access_list: Option<BlockAccessList>,
         executor: &mut dyn Execute,
+        beside: Beside,
     ) -> Result<Accepted, ImportFault> {
         self.check_usable()?;
         let parent_hash = block.header.parent_hash;
@@ -99,7 +125,7 @@ impl Chain {
         }
         match is_next {
             true => self.import_on_head(hash, block, access_list, executor),
-            false => self.import_beside(hash, block, access_list, executor),
+            false => self.import_beside(hash, block, access_list, executor, beside),
         }
     }
 

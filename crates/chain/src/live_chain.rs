@@ -100,6 +100,14 @@ impl LiveChain {
         self.write(|Writer { chain, executor }| chain.import(block, list, &mut **executor))
     }
 
+    /// Validates, executes and keeps a block, but leaves the choice of the head to others. See [`Chain::offer`].
+    ///
+    /// # Errors
+    /// As [`Chain::offer`].
+    pub fn offer(&self, block: Block, list: Option<BlockAccessList>) -> Result<Accepted, Box<ImportError>> {
+        self.write(|Writer { chain, executor }| chain.offer(block, list, &mut **executor))
+    }
+
     /// Makes a block the head. See [`Chain::set_head`].
     ///
     /// # Errors

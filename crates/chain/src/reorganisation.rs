@@ -14,7 +14,7 @@ use crate::encoding::decode_receipts;
 use crate::execution::Execute;
 use crate::fork_choice::is_better_head;
 use crate::head_change::HeadBlock;
-use crate::import::Accepted;
+use crate::import::{Accepted, Beside};
 use crate::recall::recall;
 use crate::receipt_roots::TrieRoots;
 use crate::side_blocks::SideBlock;
@@ -50,6 +50,7 @@ impl Chain {
         block: Block,
         access_list: Option<BlockAccessList>,
         executor: &mut dyn Execute,
+        beside: Beside,
     ) -> Result<Accepted, ImportFault> {
         let parent_hash = block.header.parent_hash;
         let (branch, base) = self.side.branch(parent_hash);
@@ -75,7 +76,7 @@ impl Chain {
         if !self.side.insert(SideBlock { block: Arc::clone(&block), committed }) {
             return Err(ImportFault::SideFull);
         }
-        let is_head = is_better_head(&block, self.head());
+        let is_head = beside == Beside::MayLead && is_better_head(&block, self.head());
         if is_head && let Err(error) = self.make_head(hash) {
             // Offered again, it is to be tried again.
             self.side.remove(&hash);

@@ -82,7 +82,6 @@ pub(crate) fn transaction_json(block: &ServedBlock, index: usize) -> Result<RpcT
     })
 }
 
-#[allow(dead_code, reason = "the pool's methods take it")]
 /// A transaction that is in no block. Its price is the most that it may cost.
 pub(crate) fn pending_json(transaction: Transaction, sender: Address) -> RpcTransaction {
     let price = transaction.max_fee_per_gas();

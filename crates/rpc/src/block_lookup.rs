@@ -1,7 +1,7 @@
 //! From what a request calls a block to the block, and to the state after it.
 
 use crate::block_arg::{BlockArg, BlockTag};
-use crate::block_json::{RpcTransaction, transaction_json};
+use crate::block_json::{RpcTransaction, pending_json, transaction_json};
 use crate::context::RpcContext;
 use crate::error::RpcError;
 use crate::served_block::ServedBlock;
@@ -141,6 +141,9 @@ impl RpcContext {
 
     /// A transaction that became pending lately: by now it may be in a block.
     pub(crate) fn pending_transaction(&self, hash: &B256) -> Option<RpcTransaction> {
+        if let Some(transaction) = self.live.pool().get(hash) {
+            return Some(pending_json(transaction.tx.clone(), transaction.sender));
+        }
         let (block, index) = self.transaction(*hash).ok().flatten()?;
         transaction_json(&block, index).ok()
     }

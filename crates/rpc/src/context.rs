@@ -5,6 +5,7 @@ use crate::chain_events::ChainEvents;
 use crate::dev::DevControl;
 use crate::filters::{FilterLimits, Filters};
 use crate::fork_choice::ForkChoice;
+use crate::trace_base::TraceBounds;
 use motet_chain::{ChainReader, LiveChain, Producer};
 use std::sync::{Arc, OnceLock};
 
@@ -21,6 +22,8 @@ pub struct RpcLimits {
     pub fee_history_blocks_max: u64,
     /// Most slots that one request reads or proves.
     pub slots_max: usize,
+    /// Of traces.
+    pub traces: TraceBounds,
     /// Of filters.
     pub filters: FilterLimits,
 }
@@ -33,6 +36,7 @@ impl Default for RpcLimits {
             logs_max: 20_000,
             fee_history_blocks_max: 1024,
             slots_max: 1024,
+            traces: TraceBounds::default(),
             filters: FilterLimits::default(),
         }
     }
@@ -64,11 +68,12 @@ impl RpcContext {
         let events = Arc::new(ChainEvents::new(live.reader().head().hash()));
         let (cache, told, reader) = (Arc::clone(&blocks), Arc::clone(&events), live.reader().clone());
         live.listen(Box::new(move |change| told.head_changed(change, reader.head().hash(), &cache)));
-        let fork_choice = ForkChoice::default();
+        let told = Arc::clone(&events);
+        live.pool().listen(Box::new(move |transactions| told.became_pending(transactions.iter().map(|tx| tx.hash()))));
         Arc::new(Self {
             live,
             limits,
-            fork_choice,
+            fork_choice: ForkChoice::default(),
             producer: OnceLock::new(),
             dev: OnceLock::new(),
             blocks,

@@ -44,6 +44,9 @@ fn asked_account(ctx: &RpcContext, args: &mut Args<'_>) -> Result<Account, RpcEr
 fn nonce(ctx: &RpcContext, args: &mut Args<'_>) -> Result<U64, RpcError> {
     let address = address(args)?;
     let at: BlockArg = args.optional("block")?.unwrap_or_default();
+    if at.is_pending() {
+        return Ok(U64::from(ctx.live.pool().next_nonce(address)?));
+    }
     let (_, view) = ctx.state(at)?;
     Ok(U64::from(account(&view, address)?.nonce))
 }
@@ -107,7 +110,7 @@ fn whole_account(ctx: &RpcContext, args: &mut Args<'_>) -> Result<Option<WholeAc
 /// # Errors
 /// When the store fails.
 pub(crate) fn account(view: &ChainView, address: Address) -> Result<Account, RpcError> {
-    match view.value(Location::Account(address)).map_err(RpcError::from)? {
+    match view.value(Location::Account(address))? {
         Value::Account(account) => Ok(account.unwrap_or_default()),
         _ => Err(other_value()),
     }
@@ -117,14 +120,14 @@ fn code_of(view: &ChainView, account: &Account) -> Result<Bytes, RpcError> {
     if account.code_hash == Account::default().code_hash {
         return Ok(Bytes::new());
     }
-    match view.value(Location::Code(account.code_hash)).map_err(RpcError::from)? {
+    match view.value(Location::Code(account.code_hash))? {
         Value::Code(code) => Ok(code),
         _ => Err(other_value()),
     }
 }
 
 fn slot(view: &ChainView, address: Address, key: B256) -> Result<B256, RpcError> {
-    match view.value(Location::Slot(address, key.into())).map_err(RpcError::from)? {
+    match view.value(Location::Slot(address, key.into()))? {
         Value::Slot(value) => Ok(value.into()),
         _ => Err(other_value()),
     }

@@ -2,7 +2,7 @@
 
 use crate::args::Args;
 use crate::block_arg::{BlockArg, HeightArg};
-use crate::block_json::{RpcTransaction, transaction_json};
+use crate::block_json::{RpcTransaction, pending_json, transaction_json};
 use crate::context::RpcContext;
 use crate::error::RpcError;
 use crate::hex_args::{HashArg, NumberArg};
@@ -40,10 +40,10 @@ fn hash(args: &mut Args<'_>) -> Result<B256, RpcError> {
 }
 
 fn transaction(ctx: &RpcContext, hash: B256) -> Result<Option<RpcTransaction>, RpcError> {
-    match ctx.transaction(hash)? {
-        Some((block, index)) => transaction_json(&block, index).map(Some),
-        None => Ok(None),
+    if let Some((block, index)) = ctx.transaction(hash)? {
+        return transaction_json(&block, index).map(Some);
     }
+    Ok(ctx.live.pool().get(&hash).map(|waiting| pending_json(waiting.tx.clone(), waiting.sender)))
 }
 
 /// The receipt of a transaction of the chain; `None`: it is not there, or not yet.
@@ -69,7 +69,9 @@ fn raw_of_block(ctx: &RpcContext, at: BlockArg, args: &mut Args<'_>) -> Result<B
 
 /// The encoding of a transaction, nothing where there is none: as geth has it.
 pub(crate) fn raw_transaction(ctx: &RpcContext, hash: B256) -> Result<Bytes, RpcError> {
-    let Some((block, index)) = ctx.transaction(hash)? else { return Ok(Bytes::new()) };
+    let Some((block, index)) = ctx.transaction(hash)? else {
+        return Ok(ctx.live.pool().get(&hash).map(|waiting| waiting.encoded()).unwrap_or_default());
+    };
     let transaction = block.transactions().get(index);
     Ok(transaction.map(|transaction| transaction.encoded_2718().into()).unwrap_or_default())
 }

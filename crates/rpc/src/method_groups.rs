@@ -3,20 +3,24 @@
 use crate::build_block::TestingMethods;
 use crate::calls::EthCalls;
 use crate::context::RpcContext;
+use crate::debug_trace::DebugTrace;
 use crate::dev::DevMethods;
 use crate::eth_blocks::EthBlocks;
 use crate::eth_chain::{EthChain, Modules};
 use crate::eth_config::EthConfig;
 use crate::eth_fees::EthFees;
 use crate::eth_proofs::EthProofs;
+use crate::eth_send::EthSend;
 use crate::eth_state::EthState;
 use crate::eth_transactions::EthTransactions;
 use crate::filters::EthFilters;
 use crate::logs::EthLogs;
 use crate::methods::Methods;
+use crate::parity_trace::ParityTrace;
 use crate::raw_data::RawData;
 use crate::schedule::MotetMethods;
 use crate::subscriptions::EthSubscriptions;
+use crate::txpool::TxPool;
 use crate::witness::Witnesses;
 use std::sync::Arc;
 
@@ -54,6 +58,7 @@ pub fn open_methods(context: Arc<RpcContext>, open: OpenGroups) -> Methods {
         .with::<EthConfig>()
         .with::<EthBlocks>()
         .with::<EthTransactions>()
+        .with::<EthSend>()
         .with::<EthState>()
         .with::<EthProofs>()
         .with::<EthFees>()
@@ -63,7 +68,13 @@ pub fn open_methods(context: Arc<RpcContext>, open: OpenGroups) -> Methods {
         .with::<EthCalls>()
         .with::<MotetMethods>();
     if open.debug {
-        methods = methods.with::<RawData>().with::<Witnesses>();
+        methods = methods.with::<RawData>().with::<DebugTrace>().with::<Witnesses>();
+    }
+    if open.trace {
+        methods = methods.with::<ParityTrace>();
+    }
+    if open.txpool {
+        methods = methods.with::<TxPool>();
     }
     if open.testing {
         methods = methods.with::<TestingMethods>();

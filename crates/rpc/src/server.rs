@@ -17,6 +17,7 @@ mod byte_budget;
 mod connection;
 mod dispatcher;
 mod http;
+mod local;
 mod message;
 mod names;
 mod port;
@@ -24,6 +25,7 @@ mod socket;
 mod subscriber;
 mod websocket;
 
+pub use local::LocalRpc;
 pub use names::AllowedNames;
 
 use crate::auth::JwtSecret;

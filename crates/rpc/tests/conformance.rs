@@ -12,7 +12,6 @@ use support::{Node, fixture, say};
 
 /// Exchanges that differ, by the beginning of their name, with the reason. One that does not differ any more must go from here.
 const EXCEPTIONS: &[(&str, &str)] = &[
-    ("debug_trace", "to come"),
     ("eth_sendRawTransaction/", "to come"),
     ("testing_buildBlockV1/build-block-from-mempool", "begins with eth_sendRawTransaction, which is to come"),
     ("txpool_", "to come"),

@@ -145,15 +145,13 @@ fn parts(frame: Frame) -> (&'static str, FlatAction, Option<FlatResult>) {
 /// An error in Parity's words, as far as it had its own.
 fn parity_error(error: &str) -> String {
     let words = match error {
-        "contract creation code storage out of gas"
-        | "out of gas"
-        | "gas uint64 overflow"
-        | "max code size exceeded" => "Out of gas",
+        "contract creation code storage out of gas" | "gas uint64 overflow" | "max code size exceeded" => "Out of gas",
         "invalid jump destination" => "Bad jump destination",
         "execution reverted" => "Reverted",
         "return data out of bounds" => "Out of bounds",
         "stack limit reached 1024 (1023)" => "Out of stack",
         "precompiled failed" | "invalid input length" => "Built-in failed",
+        other if other.starts_with("out of gas") => "Out of gas",
         other if other.starts_with("invalid opcode:") => "Bad instruction",
         other if other.starts_with("stack underflow") => "Stack underflow",
         other => other,

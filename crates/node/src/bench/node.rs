@@ -6,8 +6,8 @@
 //! ```
 //!
 //! A node runs as a process of its own, `motet` as the binary that measures; client and node share the machine. Nothing is
-//! measured against the clock as a test would: figures are reported, faults (a transaction that is refused, fails or is
-//! lost, a balance that is wrong) end the command.
+//! measured against the clock as a test would: figures are reported, and what fails is a fault: a transaction that is refused,
+//! fails or is lost, a balance that is wrong.
 
 mod account;
 mod latency;
@@ -16,6 +16,7 @@ mod peer;
 mod process;
 mod report;
 mod rpc;
+mod stages;
 mod sustained;
 mod table;
 mod transfers;
@@ -29,7 +30,7 @@ use latency::Latency;
 use mode::Mode;
 use peer::{Peer, Programs};
 use report::{Contender, NodeReport};
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 use transfers::Transfers;
@@ -40,13 +41,14 @@ const TXS_MAX: u64 = 2_000_000;
 const EXAMPLES: &str = "\
 Examples:
   motet bench node                                        20,000 transfers, motet and anvil in turn, three runs of each
-  motet bench node --txs 20000,200000 --json node.json    does the rate hold?
-  motet bench node --only motet --mode 250ms,demand       other ways to make blocks
+  motet bench node --txs 20000,200000 --json node.json    whether the rate holds
+  motet bench node --only motet --mode 250ms,queued       other ways to make blocks
   motet bench node --latency                              also from submission to receipt, at a tenth of the rate
 
 anvil is found by --anvil, else by MOTET_ANVIL, else on the PATH.
 
-Exit codes: 0 measured; 2 a node that does not start, refuses a transaction or loses one, or a wrong command line.";
+Exit codes: 0 measured; 1 a node that does not start, refuses a transaction or loses one, which is named on standard error; 2 a wrong \
+command line, or a binary that is missing.";
 
 /// Measure a running node: sustained ERC-20 transfers over HTTP, and the time to a receipt, beside anvil.
 ///
@@ -156,16 +158,24 @@ pub(super) fn run(args: &NodeArgs) -> eyre::Result<Verdict> {
                 let place = if round % 2 == 0 { turn } else { contenders.len() - 1 - turn };
                 let Some(contender) = contenders.get_mut(place) else { continue };
                 progress(&format!("{txs} transfers, run {}: {}", round + 1, contender.name()));
-                let sample =
-                    sustained::measure(&programs, contender.peer, contender.mode, &transfers, *txs, args.connections)
-                        .wrap_err_with(|| contender.name())?;
-                contender.runs.push(sample);
+                // Who has failed once is not asked again; what the others do is worth knowing all the same.
+                if contender.failure.is_some() {
+                    continue;
+                }
+                match sustained::measure(&programs, contender.peer, contender.mode, &transfers, *txs, args.connections)
+                {
+                    Ok(sample) => contender.runs.push(sample),
+                    Err(error) => contender.failure = Some(format!("{error:#}")),
+                }
             }
         }
         report.sustained.extend(contenders);
     }
     if args.latency {
         for peer in peers {
+            if args.rate.is_none() && report.best_rate(peer) == 0.0 {
+                continue;
+            }
             let rate = args.rate.map_or_else(|| report.best_rate(peer) / 10.0, f64::from);
             progress(&format!("{}: {rate:.0} transactions a second", peer.name()));
             let latency: Latency = latency::measure(&programs, peer, &transfers, rate, args.latency_time)
@@ -177,5 +187,12 @@ pub(super) fn run(args: &NodeArgs) -> eyre::Result<Verdict> {
     let stdout = io::stdout();
     shown(table::write(&report, &mut stdout.lock(), Style::of_stdout(&stdout)))?;
     write_json(args.json.as_deref(), &report)?;
-    Ok(Verdict::Equal)
+    let mut verdict = Verdict::Equal;
+    for contender in &report.sustained {
+        if let Some(failure) = &contender.failure {
+            let _ = writeln!(io::stderr(), "error: {}, {} transfers: {failure}", contender.name(), contender.txs);
+            verdict = Verdict::Different;
+        }
+    }
+    Ok(verdict)
 }

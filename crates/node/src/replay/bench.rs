@@ -182,7 +182,7 @@ impl Bench {
                 let own_list = block.block.access_list.is_some() && block.rules.is_active(Fork::Amsterdam);
                 let needs_record = series.engine == Engine::Listed && !own_list;
                 let timed = series.execute(block, if needs_record { &recorded } else { &plain });
-                let Execution { outcome, mut report } = match timed.result {
+                let Execution { outcome, mut report, .. } = match timed.result {
                     Ok(execution) => execution,
                     Err(error) => {
                         series.difference = Some(error_difference("an outcome".to_owned(), error.to_string()));

@@ -70,6 +70,13 @@ impl Dispatcher {
         }
     }
 
+    /// The names of all methods, sorted.
+    pub(crate) fn method_names(&self) -> Vec<&'static str> {
+        let mut names: Vec<&'static str> = self.works.keys().chain(self.module_metrics.keys()).copied().collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Answers a request. None: there is nothing to say to it.
     pub(crate) async fn answer(self: &Arc<Self>, body: Bytes, subscriber: Option<&Arc<Subscriber>>) -> Option<String> {
         let Ok(_place) = self.requests.try_acquire() else {

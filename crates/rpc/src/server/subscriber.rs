@@ -1,7 +1,6 @@
 //! The side of a WebSocket connection that subscriptions see.
 
-use jsonrpsee::core::traits::IdProvider;
-use jsonrpsee::types::SubscriptionId;
+use crate::subscriptions::SubscriptionIds;
 use jsonrpsee::{BoundedSubscriptions, ConnectionId, MethodSink, SubscriptionState};
 use serde_json::value::RawValue;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,6 +16,7 @@ pub(crate) struct Subscriber {
     connection: ConnectionId,
     sink: MethodSink,
     subscriptions: BoundedSubscriptions,
+    ids: SubscriptionIds,
 }
 
 impl Subscriber {
@@ -27,6 +27,7 @@ impl Subscriber {
             connection: ConnectionId(CONNECTIONS.fetch_add(1, Ordering::Relaxed)),
             sink: MethodSink::new(messages),
             subscriptions: BoundedSubscriptions::new(subscriptions_max),
+            ids: SubscriptionIds::default(),
         }
     }
 
@@ -43,16 +44,6 @@ impl Subscriber {
     /// What one more subscription needs, if there may be one more.
     pub(crate) fn state(&self) -> Option<SubscriptionState<'_>> {
         let subscription_permit = self.subscriptions.acquire()?;
-        Some(SubscriptionState { conn_id: self.connection, id_provider: &HexIds, subscription_permit })
-    }
-}
-
-/// Ids as execution clients give them: 16 random bytes in hexadecimal, which nobody else guesses.
-#[derive(Debug)]
-struct HexIds;
-
-impl IdProvider for HexIds {
-    fn next_id(&self) -> SubscriptionId<'static> {
-        SubscriptionId::Str(format!("{:#034x}", rand::random::<u128>()).into())
+        Some(SubscriptionState { conn_id: self.connection, id_provider: &self.ids, subscription_permit })
     }
 }

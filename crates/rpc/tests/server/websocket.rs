@@ -1,9 +1,9 @@
 //! WebSocket: requests, subscriptions, and those who misuse them.
 
-use crate::client::{Client, call, connect};
+use crate::client::{Client, call};
 use crate::port::{Port, local, until, with_limits};
 use jsonrpsee::core::client::{ClientT, Subscription, SubscriptionClientT};
-use jsonrpsee::rpc_params;
+use jsonrpsee::core::params::ArrayParams;
 use jsonrpsee_ws_client::{WsClient, WsClientBuilder};
 use motet_rpc::{RpcMetrics, ServerConfig, ServerLimits};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ fn client(port: &Port) -> WsClient {
 }
 
 /// A connection that frames by hand.
-struct Raw(Client<TcpStream>, TcpStream);
+struct Raw(TcpStream);
 
 impl Raw {
     fn open(port: &Port) -> Self {
@@ -33,7 +33,7 @@ impl Raw {
         };
         // The example of RFC 6455, section 1.3.
         assert_eq!(answer.header("sec-websocket-accept").map(str::trim), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
-        Self(client, stream)
+        Self(stream)
     }
 
     /// A frame with its mask of zeros.
@@ -52,27 +52,27 @@ impl Raw {
         }
         bytes.extend_from_slice(&[0; 4]);
         bytes.extend_from_slice(payload);
-        self.1.write_all(&bytes).is_ok()
+        self.0.write_all(&bytes).is_ok()
     }
 
     fn text(&mut self) -> Option<String> {
         let mut head = [0; 2];
-        self.1.read_exact(&mut head).ok()?;
+        self.0.read_exact(&mut head).ok()?;
         let length = match head[1] {
             126 => {
                 let mut length = [0; 2];
-                self.1.read_exact(&mut length).ok()?;
+                self.0.read_exact(&mut length).ok()?;
                 u64::from(u16::from_be_bytes(length))
             }
             127 => {
                 let mut length = [0; 8];
-                self.1.read_exact(&mut length).ok()?;
+                self.0.read_exact(&mut length).ok()?;
                 u64::from_be_bytes(length)
             }
             short => u64::from(short),
         };
         let mut payload = vec![0; length as usize];
-        self.1.read_exact(&mut payload).ok()?;
+        self.0.read_exact(&mut payload).ok()?;
         (head[0] == 0x81).then(|| String::from_utf8(payload).unwrap())
     }
 }
@@ -83,7 +83,7 @@ const TEXT: u8 = 0x81;
 fn requests_are_answered() {
     let port = Port::open(local());
     let client = client(&port);
-    let chain_id: String = port.runtime.block_on(client.request("eth_chainId", rpc_params![])).unwrap();
+    let chain_id: String = port.runtime.block_on(client.request("eth_chainId", ArrayParams::new())).unwrap();
     assert_eq!(chain_id, "0x539");
     let mut raw = Raw::open(&port);
     let cases = [
@@ -136,9 +136,12 @@ fn subscriptions_begin_behind_their_answer_and_end_when_asked() {
 fn a_client_library_subscribes() {
     let port = Port::open(local());
     let client = client(&port);
+    let mut params = ArrayParams::new();
+    params.insert(100).unwrap();
+    params.insert(2000).unwrap();
     let numbers = port.runtime.block_on(async {
         let mut subscription: Subscription<(usize, String)> =
-            client.subscribe("test_subscribe", rpc_params![100, 2000], "test_unsubscribe").await.unwrap();
+            client.subscribe("test_subscribe", params, "test_unsubscribe").await.unwrap();
         let mut numbers = Vec::new();
         while numbers.len() < 100 {
             numbers.push(subscription.next().await.unwrap().unwrap().0);
@@ -209,7 +212,7 @@ fn who_says_nothing_and_answers_no_ping_is_closed() {
     let port = Port::open(with_limits(limits));
     let mut raw = Raw::open(&port);
     let mut everything = Vec::new();
-    raw.1.read_to_end(&mut everything).expect("it is closed");
+    raw.0.read_to_end(&mut everything).expect("it is closed");
     assert!(everything.starts_with(&[0x89, 0]), "a ping first: {everything:?}");
 }
 
@@ -235,7 +238,7 @@ fn requests_of_a_connection_that_is_gone_end() {
     drop(raw);
     port.gate.open();
     let client = client(&port);
-    let chain_id: String = port.runtime.block_on(client.request("eth_chainId", rpc_params![])).unwrap();
+    let chain_id: String = port.runtime.block_on(client.request("eth_chainId", ArrayParams::new())).unwrap();
     assert_eq!(chain_id, "0x539");
 }
 

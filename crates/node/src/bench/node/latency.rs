@@ -141,7 +141,7 @@ fn send(
         let join = |thread: thread::ScopedJoinHandle<'_, _>| {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
-        sending.into_iter().map(join).collect::<eyre::Result<()>>()
+        sending.into_iter().try_for_each(join)
     })?;
     Ok(times.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()))
 }

@@ -54,6 +54,8 @@ pub(super) struct Programs {
 pub(super) struct Running {
     child: Child,
     pub(super) url: String,
+    /// Where it serves its counters, if it does.
+    pub(super) metrics_url: Option<String>,
     folder: PathBuf,
 }
 
@@ -135,8 +137,12 @@ impl Programs {
         let port = free_port()?;
         let mut arguments: Vec<OsString> = self.arguments(peer, mode).into_iter().map(OsString::from).collect();
         arguments.extend(["--port".into(), port.to_string().into()]);
+        let mut metrics_url = None;
         if peer == Peer::Motet {
+            let metrics_port = free_port()?;
             arguments.extend(["--data".into(), folder.join("data").into()]);
+            arguments.extend(["--metrics-port".into(), metrics_port.to_string().into()]);
+            metrics_url = Some(format!("http://127.0.0.1:{metrics_port}/metrics"));
         }
         let log_path = folder.join("log");
         let log = fs::File::create(&log_path).wrap_err_with(|| format!("making {}", log_path.display()))?;
@@ -148,7 +154,7 @@ impl Programs {
             .stderr(log)
             .spawn()
             .wrap_err_with(|| format!("starting {}", program.display()))?;
-        let mut running = Running { child, url: format!("http://127.0.0.1:{port}"), folder };
+        let mut running = Running { child, url: format!("http://127.0.0.1:{port}"), metrics_url, folder };
         running.wait_until_ready(&log_path)?;
         Ok(running)
     }

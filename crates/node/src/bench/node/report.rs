@@ -8,6 +8,7 @@ use super::peer::{Peer, Programs};
 use super::sustained::Sustained;
 use super::transfers::Transfers;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// The results. docs/format.md describes the fields.
 #[derive(Debug, Serialize)]
@@ -33,6 +34,8 @@ pub(super) struct Contender {
     pub(super) mode: Mode,
     pub(super) txs: u64,
     pub(super) runs: Vec<Sustained>,
+    /// Why there are no further runs.
+    pub(super) failure: Option<String>,
 }
 
 impl NodeReport {
@@ -60,8 +63,18 @@ impl NodeReport {
 
     /// A node's best contender at a number of transactions.
     pub(super) fn best(&self, peer: Peer, txs: u64) -> Option<&Contender> {
-        let of_peer = self.sustained.iter().filter(|contender| contender.peer == peer && contender.txs == txs);
+        let of_peer = self
+            .sustained
+            .iter()
+            .filter(|contender| contender.peer == peer && contender.txs == txs && !contender.runs.is_empty());
         of_peer.max_by(|one, other| one.rate().total_cmp(&other.rate()))
+    }
+
+    /// The stages that any node told of, in the order of their names.
+    pub(super) fn stages(&self) -> Vec<String> {
+        let runs = self.sustained.iter().flat_map(|contender| &contender.runs);
+        let stages: BTreeSet<&String> = runs.flat_map(|run| run.stages_s.keys()).collect();
+        stages.into_iter().cloned().collect()
     }
 
     /// The numbers of transactions, in the order in which they were measured.
@@ -74,7 +87,7 @@ impl NodeReport {
 
 impl Contender {
     pub(super) fn new(peer: Peer, mode: Mode, txs: u64) -> Self {
-        Self { peer, mode, txs, runs: Vec::new() }
+        Self { peer, mode, txs, runs: Vec::new(), failure: None }
     }
 
     pub(super) fn name(&self) -> String {

@@ -11,7 +11,7 @@ use ureq::Agent;
 /// Most bytes of one answer: the hashes of a block of a million transactions.
 const ANSWER_BYTES_MAX: u64 = 128 << 20;
 /// A block of hundreds of thousands of transactions may be in the making.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(300);
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(120);
 
 /// A connection. One for each thread: answers come in the order of the requests.
 #[derive(Debug)]
@@ -115,6 +115,14 @@ impl Rpc {
     /// Has a block made.
     pub(super) fn mine(&self) -> eyre::Result<()> {
         self.call::<Value>("evm_mine", json!([])).map(drop)
+    }
+
+    /// What is at the address itself.
+    pub(super) fn get(&self) -> eyre::Result<String> {
+        let mut response = self.agent.get(&self.url).call().wrap_err("sending a request")?;
+        let status = response.status().as_u16();
+        ensure!(status == 200, "{} answers with HTTP status {status}", self.url);
+        response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string().wrap_err("reading an answer")
     }
 
     fn post(&self, body: &str) -> eyre::Result<Vec<u8>> {

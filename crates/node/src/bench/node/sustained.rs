@@ -3,6 +3,7 @@
 use super::mode::Mode;
 use super::peer::{Peer, Programs, Running};
 use super::rpc::Rpc;
+use super::stages::{self, Stages};
 use super::transfers::{Transfers, body};
 use crate::clock;
 use alloy_primitives::B256;
@@ -39,6 +40,8 @@ pub(super) struct Sustained {
     pub(super) node_peak_bytes: Option<u64>,
     /// What it has on disk at the end.
     pub(super) disk_bytes: u64,
+    /// Seconds that it spent in each stage of making blocks meanwhile; nothing where it does not say.
+    pub(super) stages_s: Stages,
 }
 
 /// Starts a node, loads it, and checks what it did.
@@ -58,6 +61,8 @@ pub(super) fn measure(
     prepare(&rpc, transfers, mode)?;
     let first_block = rpc.head()? + 1;
 
+    let read_stages = || node.metrics_url.as_deref().map_or(Ok(Stages::new()), stages::read);
+    let stages_before = read_stages()?;
     let (client_cpu, node_cpu) = (clock::cpu_time(), node.cpu_time());
     let started = Instant::now();
     let taken = submit(&node, &bodies, connections)?;
@@ -85,6 +90,7 @@ pub(super) fn measure(
         node_cpu_s: node_cpu.map(|time| time.as_secs_f64()),
         node_peak_bytes: node.peak_bytes(),
         disk_bytes: node.disk_bytes(),
+        stages_s: stages::between(&stages_before, &read_stages()?),
     };
     let mut included = 0;
     for number in first_block..=rpc.head()? {

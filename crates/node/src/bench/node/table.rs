@@ -22,8 +22,27 @@ pub(super) fn write(report: &NodeReport, out: &mut impl Write, style: Style) -> 
         "node MiB",
         "disk MiB",
     ];
-    let rows: Vec<Vec<Cell>> = report.sustained.iter().map(row).collect();
+    let measured = report.sustained.iter().filter(|contender| !contender.runs.is_empty());
+    let rows: Vec<Vec<Cell>> = measured.map(row).collect();
     write_columns(out, style, &HEADS, &rows)?;
+    let stages = report.stages();
+    if !stages.is_empty() {
+        writeln!(out, "\nSeconds of a run in each stage of making blocks, of those that tell:")?;
+        let mut heads = vec!["total", "txs", "submit"];
+        heads.extend(stages.iter().map(String::as_str));
+        let telling =
+            report.sustained.iter().filter(|contender| contender.runs.iter().any(|run| !run.stages_s.is_empty()));
+        let row = |contender: &Contender| {
+            let mut row = vec![plain(contender.name()), plain(contender.txs)];
+            row.push(plain(format_args!("{:.2}", contender.median(|run| run.submit_s))));
+            row.extend(stages.iter().map(|stage| {
+                let seconds = contender.median(|run| run.stages_s.get(stage).copied().unwrap_or_default());
+                plain(format_args!("{seconds:.3}"))
+            }));
+            row
+        };
+        write_columns(out, style, &heads, &telling.map(row).collect::<Vec<_>>())?;
+    }
     for txs in report.sizes() {
         if let (Some(motet), Some(anvil)) = (report.best(Peer::Motet, txs), report.best(Peer::Anvil, txs)) {
             let ratio = motet.rate() / anvil.rate().max(1e-9);

@@ -1,0 +1,194 @@
+//! A block ready to be traced: with what it did, and the state before it.
+
+use crate::context::RpcContext;
+use crate::error::RpcError;
+use crate::served_block::ServedBlock;
+use alloy_consensus::Transaction as _;
+use alloy_primitives::B256;
+use motet_chain::{ChainBlock, ChainView};
+use motet_exec::trace::{BlockTracer, TraceError, TraceLimits};
+use motet_exec::{BlockExecutor, BlockInput, Engine, ExecutorConfig};
+use motet_types::{Block, BlockRecord, BlockRules, RecoveredBlock, TxIndex};
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// How much the traces of one request may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct TraceBounds {
+    /// Most bytes of an answer, about.
+    pub bytes_max: usize,
+    /// Most time.
+    pub time_max: Duration,
+    /// Most blocks that one search for calls goes through.
+    pub filter_blocks_max: u64,
+}
+
+impl Default for TraceBounds {
+    fn default() -> Self {
+        Self { bytes_max: 128 << 20, time_max: Duration::from_secs(30), filter_blocks_max: 100 }
+    }
+}
+
+/// A block with its record and the state before it.
+#[derive(Debug)]
+pub(crate) struct TraceBase {
+    block: RecoveredBlock,
+    hash: B256,
+    rules: BlockRules,
+    record: BlockRecord,
+    parent: ChainView,
+}
+
+impl TraceBase {
+    /// A block of the chain. Its record is the one that was kept; where none was, the block is executed for it.
+    ///
+    /// # Errors
+    /// When it is the first block, the history does not hold the state before it, or it left the chain meanwhile.
+    pub(crate) fn of(context: &RpcContext, served: &ServedBlock) -> Result<Self, RpcError> {
+        let (block, hash) = (served.block().block(), served.block().hash());
+        let (rules, parent) = before(context, block)?;
+        served.find_senders()?;
+        let senders = (0..block.body.transactions.len()).map(|index| served.sender(index)).collect::<Result<_, _>>()?;
+        let authorities = block.body.transactions.iter().map(|tx| {
+            let signed = tx.authorization_list().unwrap_or_default();
+            signed.iter().map(|signed| signed.recover_authority().ok()).collect()
+        });
+        let block = RecoveredBlock::new(block.clone(), senders, authorities.collect());
+        let number = block.header().number;
+        let stored = context.reader().record(number)?;
+        // It is stored by height: what was found is this block's if it still stands there.
+        if context.reader().canonical_hash(number)? != Some(hash) {
+            return Err(RpcError::server("the block left the chain meanwhile"));
+        }
+        let record = match stored {
+            Some(record) => record,
+            None => executed(&block, &rules, &parent)?,
+        };
+        Ok(Self { block, hash, rules, record, parent })
+    }
+
+    /// Any block whose parent is on the chain: it is executed for its record.
+    ///
+    /// # Errors
+    /// When its parent is not on the chain, or it is invalid.
+    pub(crate) fn of_offered(context: &RpcContext, block: Block) -> Result<Self, RpcError> {
+        let (rules, parent) = before(context, &block)?;
+        let hash = block.header.hash_slow();
+        let block = RecoveredBlock::recover(block).map_err(|error| RpcError::server(error.to_string()))?;
+        let record = executed(&block, &rules, &parent)?;
+        Ok(Self { block, hash, rules, record, parent })
+    }
+
+    /// The block.
+    pub(crate) fn block(&self) -> &Block {
+        &self.block.block
+    }
+
+    /// Traces transactions of the block.
+    pub(crate) fn tracer(&self) -> BlockTracer<'_, ChainView> {
+        BlockTracer::new(&self.block, self.hash, &self.rules, &self.record, &self.parent)
+    }
+
+    /// Does something to each transaction of the block, several at a time, and gives all of it in their order, as far as the
+    /// answer stays within its bound.
+    ///
+    /// # Errors
+    /// What went wrong at the first transaction that something went wrong at, or that the answer is too large.
+    pub(crate) fn each<T: Send>(
+        &self,
+        context: &RpcContext,
+        work: impl Fn(TxIndex) -> Result<(T, usize), RpcError> + Sync,
+    ) -> Result<Vec<T>, RpcError> {
+        let bytes_max = context.limits.traces.bytes_max;
+        let bytes = AtomicUsize::new(0);
+        let count = self.block.tx_count();
+        let done: Vec<Result<T, RpcError>> = (0..count)
+            .into_par_iter()
+            .map(|index| {
+                if bytes.load(Ordering::Relaxed) > bytes_max {
+                    return Err(trace_error(TraceError::TooLarge { bytes_max }));
+                }
+                let (value, value_bytes) = work(TxIndex::from(index))?;
+                bytes.fetch_add(value_bytes, Ordering::Relaxed);
+                Ok(value)
+            })
+            .collect();
+        let all = done.into_iter().collect::<Result<Vec<T>, RpcError>>()?;
+        match bytes.into_inner() > bytes_max {
+            true => Err(trace_error(TraceError::TooLarge { bytes_max })),
+            false => Ok(all),
+        }
+    }
+}
+
+/// The rules of a block, and the state before it.
+fn before(context: &RpcContext, block: &Block) -> Result<(BlockRules, ChainView), RpcError> {
+    let reader = context.reader();
+    let header = &block.header;
+    let parent = match header.number.checked_sub(1) {
+        Some(number) if header.number > reader.genesis().number() => number,
+        _ => return Err(RpcError::server("genesis is not traceable")),
+    };
+    let no_parent = || RpcError::server(format!("parent {} not found", header.parent_hash));
+    let parent: ChainBlock = match reader.canonical_block(parent)? {
+        Some(block) if block.hash() == header.parent_hash => (*block).clone(),
+        _ => return Err(no_parent()),
+    };
+    let view = reader.state_of(&parent)?.ok_or_else(no_parent)?;
+    let rules = reader.spec().rules_at(header.number, header.timestamp, Some(parent.total_difficulty()));
+    Ok((rules, view))
+}
+
+fn executed(block: &RecoveredBlock, rules: &BlockRules, parent: &ChainView) -> Result<BlockRecord, RpcError> {
+    let executor = BlockExecutor::new(ExecutorConfig { predicts: false, ..ExecutorConfig::default() });
+    let execution = executor.execute(Engine::Sequential, &BlockInput::new(block, rules), parent, None);
+    Ok(execution.map_err(|error| RpcError::server(error.to_string()))?.outcome.record)
+}
+
+/// The moment at which a request has had its time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TraceDeadline {
+    end: Instant,
+}
+
+impl TraceDeadline {
+    /// The end of a request that begins now and wants no more time than this.
+    pub(crate) fn new(context: &RpcContext, wanted: Option<Duration>) -> Self {
+        let time_max = context.limits.traces.time_max;
+        Self { end: Instant::now() + wanted.map_or(time_max, |wanted| wanted.min(time_max)) }
+    }
+
+    /// Whether it is over.
+    pub(crate) fn is_over(self) -> bool {
+        Instant::now() >= self.end
+    }
+
+    /// Traces within the bounds of the request.
+    ///
+    /// # Errors
+    /// What `work` says, in the words and codes of a request.
+    pub(crate) fn within<T>(
+        self,
+        context: &RpcContext,
+        work: impl FnOnce(TraceLimits<'_>) -> Result<T, TraceError>,
+    ) -> Result<T, RpcError> {
+        if self.is_over() {
+            return Err(trace_error(TraceError::TimedOut));
+        }
+        let is_late = || self.is_over();
+        work(TraceLimits { bytes_max: context.limits.traces.bytes_max, is_late: &is_late }).map_err(trace_error)
+    }
+}
+
+/// Why there is no trace, with the code for it.
+pub(crate) fn trace_error(error: TraceError) -> RpcError {
+    match error {
+        error @ TraceError::View(_) => RpcError::internal(error.to_string()),
+        error @ TraceError::Json { .. } => RpcError::internal(error.to_string()),
+        error @ (TraceError::UnknownTracer { .. } | TraceError::Config { .. } | TraceError::Timeout { .. }) => {
+            RpcError::params(error.to_string())
+        }
+        error => RpcError::server(error.to_string()),
+    }
+}

@@ -1,0 +1,254 @@
+//! The Engine API over real chains: geth's 600 blocks, payload by payload, and the payloads of the execution specification.
+
+mod support;
+
+use alloy_genesis::Genesis;
+use motet_rpc::{EngineApi, MethodSet, Methods, RpcLimits};
+use serde_json::{Value, json};
+use std::io::Read;
+use std::sync::Arc;
+use support::{Node, fixture};
+
+struct Consensus {
+    node: Node,
+    requests: Vec<Value>,
+    choice: Value,
+}
+
+fn unzipped(path: &std::path::Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(std::fs::File::open(path).unwrap()).read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// A node with the Engine API on it.
+fn engine(genesis: &Genesis) -> Node {
+    let mut node = Node::new(genesis, RpcLimits::default());
+    let mut methods = Methods::new(Arc::clone(&node.context));
+    EngineApi::add_to(&mut methods);
+    node.module = methods.into_module();
+    node
+}
+
+fn geth_chain() -> Option<Consensus> {
+    let genesis = std::fs::read(fixture("chains/geth-ethtest/genesis.json")?).unwrap();
+    let requests = unzipped(&fixture("chains/geth-ethtest/newpayload.json.gz")?);
+    let choice = std::fs::read(fixture("chains/geth-ethtest/headfcu.json")?).unwrap();
+    let node = engine(&serde_json::from_slice(&genesis).unwrap());
+    let requests = serde_json::from_slice(&requests).unwrap();
+    Some(Consensus { node, requests, choice: serde_json::from_slice(&choice).unwrap() })
+}
+
+impl Consensus {
+    fn send(&self, request: &Value) -> Value {
+        let answer = self.node.answer(&request.to_string());
+        assert!(answer.get("error").is_none(), "{answer}");
+        answer["result"].clone()
+    }
+
+    fn choose(&self, head: &Value, safe: &Value, finalized: &Value) -> Value {
+        let state = json!({"headBlockHash": head, "safeBlockHash": safe, "finalizedBlockHash": finalized});
+        self.node.answer(
+            &json!({"jsonrpc": "2.0", "id": 1, "method": "engine_forkchoiceUpdatedV3", "params": [state, null]})
+                .to_string(),
+        )
+    }
+
+    fn head(&self) -> Value {
+        json!(self.node.context.reader().head().hash())
+    }
+}
+
+fn hash_of(request: &Value) -> &Value {
+    &request["params"][0]["blockHash"]
+}
+
+fn zero() -> Value {
+    json!(format!("0x{}", "0".repeat(64)))
+}
+
+#[test]
+fn a_chain_comes_payload_by_payload() {
+    let Some(consensus) = geth_chain() else { return };
+    for request in &consensus.requests {
+        let status = consensus.send(request);
+        assert_eq!(status["status"], "VALID", "{status}");
+        assert_eq!(&status["latestValidHash"], hash_of(request));
+    }
+    let chosen = consensus.send(&consensus.choice);
+    assert_eq!((&chosen["payloadStatus"]["status"], &chosen["payloadId"]), (&json!("VALID"), &Value::Null));
+    let head = &consensus.choice["params"][0]["headBlockHash"];
+    assert_eq!(&consensus.head(), head);
+    let choice = &consensus.node.context.fork_choice;
+    assert_eq!(
+        (json!(choice.safe(consensus.node.context.reader())), json!(choice.finalized(consensus.node.context.reader()))),
+        (head.clone(), head.clone())
+    );
+    // All of it again: known, and nothing moves.
+    for request in consensus.requests.iter().rev().take(20) {
+        assert_eq!(consensus.send(request)["status"], "VALID");
+    }
+    assert_eq!(&consensus.head(), head);
+    let range = consensus.node.call("engine_getPayloadBodiesByRangeV1", json!(["0x257", "0x5"]));
+    let expected: Vec<Value> = consensus.requests[0x257..]
+        .iter()
+        .map(|request| {
+            json!({"transactions": request["params"][0]["transactions"], "withdrawals": request["params"][0]["withdrawals"]})
+        })
+        .collect();
+    assert_eq!(range, json!(expected));
+    let hashes = [hash_of(&consensus.requests[5]), &zero()];
+    let bodies = consensus.node.call("engine_getPayloadBodiesByHashV1", json!([hashes]));
+    assert_eq!(bodies[0]["transactions"], consensus.requests[5]["params"][0]["transactions"]);
+    assert_eq!(bodies[1], Value::Null);
+}
+
+#[test]
+fn heads_go_back_and_forth_as_they_are_chosen() {
+    let Some(consensus) = geth_chain() else { return };
+    for request in &consensus.requests[..30] {
+        consensus.send(request);
+    }
+    let hash = |number: usize| hash_of(&consensus.requests[number]).clone();
+    for number in [10, 29, 28, 29, 20] {
+        let chosen = consensus.choose(&hash(number), &hash(5), &hash(3));
+        assert_eq!(chosen["result"]["payloadStatus"]["status"], "VALID", "{chosen}");
+        assert_eq!(consensus.head(), hash(number));
+    }
+    assert_eq!(json!(consensus.node.context.fork_choice.safe(consensus.node.context.reader())), hash(5));
+    // Blocks that are not on the head's chain are neither safe nor final, and what was said before stays.
+    for (safe, finalized) in [(hash(25), hash(3)), (hash(5), zero_but_one()), (zero_but_one(), zero())] {
+        let refused = consensus.choose(&hash(20), &safe, &finalized);
+        assert_eq!(refused["error"]["code"], -38002, "{refused}");
+    }
+    assert_eq!(json!(consensus.node.context.fork_choice.safe(consensus.node.context.reader())), hash(5));
+    let unknown = consensus.choose(&zero_but_one(), &zero(), &zero());
+    assert_eq!(unknown["result"]["payloadStatus"], json!({"status": "SYNCING", "latestValidHash": null}));
+    let none = consensus.choose(&zero(), &zero(), &zero());
+    assert_eq!(none["result"]["payloadStatus"]["status"], "INVALID");
+    assert_eq!(consensus.head(), hash(20));
+}
+
+fn zero_but_one() -> Value {
+    json!(format!("0x{}1", "0".repeat(63)))
+}
+
+#[test]
+fn what_is_wrong_with_a_payload_is_told() {
+    let Some(consensus) = geth_chain() else { return };
+    for request in &consensus.requests[..20] {
+        consensus.send(request);
+    }
+    let next = &consensus.requests[20];
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut request = next.clone();
+        change(&mut request["params"]);
+        request
+    };
+    let cases: [(&str, &dyn Fn(&mut Value)); 4] = [
+        ("blockhash mismatch", &|params| params[0]["gasUsed"] = json!("0x1")),
+        ("versioned hashes", &|params| params[1] = json!([zero_but_one()])),
+        ("blockhash mismatch", &|params| params[2] = zero_but_one()),
+        ("", &|params| params[0]["transactions"] = json!(["0x1234"])),
+    ];
+    for (message, change) in cases {
+        let status = consensus.send(&changed(change));
+        assert_eq!((&status["status"], &status["latestValidHash"]), (&json!("INVALID"), &Value::Null), "{status}");
+        assert!(status["validationError"].as_str().unwrap().contains(message), "{status}");
+    }
+    let mistakes: [(i64, &dyn Fn(&mut Value)); 5] = [
+        (-32602, &|params| params[0]["gasUsed"] = json!("x")),
+        (-32602, &|params| params[1] = Value::Null),
+        (-32602, &|params| params[3] = json!(["0x"])),
+        (-32602, &|params| params[3] = json!(["0x0102", "0x0002"])),
+        (-32602, &|params| *params = json!([])),
+    ];
+    for (code, change) in mistakes {
+        let answer = consensus.node.answer(&changed(change).to_string());
+        assert_eq!(answer["error"]["code"], code, "{answer}");
+    }
+    for (method, params) in [("engine_newPayloadV2", 1), ("engine_newPayloadV3", 3)] {
+        let mut params = json!(&next["params"].as_array().unwrap()[..params]);
+        if method == "engine_newPayloadV2" {
+            for name in ["blobGasUsed", "excessBlobGas"] {
+                params[0].as_object_mut().unwrap().remove(name);
+            }
+        }
+        assert_eq!(consensus.node.fail(method, params).0, -38005);
+    }
+    // One whose parent is not known.
+    assert_eq!(consensus.send(&consensus.requests[25])["status"], "SYNCING");
+    assert_eq!(consensus.send(next)["status"], "VALID");
+}
+
+#[test]
+fn an_invalid_block_is_remembered_with_what_stands_on_it() {
+    let Some(consensus) = geth_chain() else { return };
+    for request in &consensus.requests[..20] {
+        consensus.send(request);
+    }
+    let parent = hash_of(&consensus.requests[19]).clone();
+    // The state root is wrong; the hash is right.
+    let sealed = |request: &Value, change: &dyn Fn(&mut Value)| {
+        let mut request = request.clone();
+        change(&mut request["params"][0]);
+        let said = consensus.send(&request)["validationError"].as_str().unwrap().to_owned();
+        let hash = said.rsplit("got ").next().unwrap().to_owned();
+        request["params"][0]["blockHash"] = json!(hash);
+        request
+    };
+    let bad = sealed(&consensus.requests[20], &|payload| payload["stateRoot"] = zero_but_one());
+    for _ in 0..2 {
+        let status = consensus.send(&bad);
+        assert_eq!((&status["status"], &status["latestValidHash"]), (&json!("INVALID"), &parent), "{status}");
+    }
+    let bad_hash = hash_of(&bad).clone();
+    let child = sealed(&consensus.requests[21], &|payload| payload["parentHash"] = bad_hash.clone());
+    let status = consensus.send(&child);
+    assert_eq!((&status["status"], &status["latestValidHash"]), (&json!("INVALID"), &parent), "{status}");
+    let chosen = consensus.choose(hash_of(&child), &zero(), &zero());
+    assert_eq!(chosen["result"]["payloadStatus"]["status"], "INVALID");
+    assert_eq!(consensus.head(), parent);
+}
+
+#[test]
+fn blocks_beside_the_chain_wait_for_the_choice() {
+    let Some(consensus) = geth_chain() else { return };
+    for request in &consensus.requests[..20] {
+        consensus.send(request);
+    }
+    let hash = |number: usize| hash_of(&consensus.requests[number]).clone();
+    // The head goes back; the next block is then offered again on a head that is not its parent.
+    assert_eq!(consensus.choose(&hash(10), &zero(), &zero())["result"]["payloadStatus"]["status"], "VALID");
+    let sibling = {
+        let mut request = consensus.requests[10].clone();
+        request["params"][0]["extraData"] = json!("0x01");
+        let said = consensus.send(&request)["validationError"].as_str().unwrap().to_owned();
+        request["params"][0]["blockHash"] = json!(said.rsplit("got ").next().unwrap());
+        request
+    };
+    assert_eq!(consensus.send(&sibling)["status"], "VALID");
+    assert_eq!(consensus.head(), hash(10), "an offer moves nothing");
+    assert_eq!(consensus.choose(hash_of(&sibling), &zero(), &zero())["result"]["payloadStatus"]["status"], "VALID");
+    assert_eq!(&consensus.head(), hash_of(&sibling));
+    assert_eq!(consensus.choose(&hash(19), &zero(), &zero())["result"]["payloadStatus"]["status"], "VALID");
+    assert_eq!(consensus.head(), hash(19));
+}
+
+#[test]
+fn payloads_are_not_built() {
+    let Some(consensus) = geth_chain() else { return };
+    consensus.send(&consensus.requests[1]);
+    let head = hash_of(&consensus.requests[1]);
+    let state = json!({"headBlockHash": head, "safeBlockHash": zero(), "finalizedBlockHash": zero()});
+    let attributes = json!({"timestamp": "0xffff", "prevRandao": zero(), "withdrawals": [],
+        "suggestedFeeRecipient": "0x0000000000000000000000000000000000000000", "parentBeaconBlockRoot": zero()});
+    let (code, message) = consensus.node.fail("engine_forkchoiceUpdatedV3", json!([state, attributes]));
+    assert_eq!(code, -38003);
+    assert!(message.contains("does not build"), "{message}");
+    assert_eq!(&consensus.head(), head);
+    let names = consensus.node.call("engine_exchangeCapabilities", json!([[]]));
+    assert!(names.as_array().unwrap().iter().all(|name| name.as_str().unwrap().starts_with("engine_")));
+    let version = consensus.node.call("engine_getClientVersionV1", json!([{}]));
+    assert_eq!(version[0]["name"], "Motet");
+}

@@ -1,0 +1,159 @@
+//! Traces through the methods that nodes serve, over the chain of the conformance suite.
+
+mod support;
+
+use serde_json::{Value, json};
+use std::fs;
+use support::{Node, fixture, say};
+
+/// Every transaction of the canonical chain: its hash, the gas that it used, and its block.
+fn transactions(node: &Node) -> Vec<(String, u64, u64)> {
+    let head = node.context.reader().head().number();
+    let mut found = Vec::new();
+    for number in 1..=head {
+        let receipts = node.call("eth_getBlockReceipts", json!([format!("{number:#x}")]));
+        for receipt in receipts.as_array().expect("receipts") {
+            let text = |name: &str| receipt[name].as_str().expect("text").to_owned();
+            let gas = u64::from_str_radix(text("gasUsed").trim_start_matches("0x"), 16).expect("a number");
+            found.push((text("transactionHash"), gas, number));
+        }
+    }
+    found
+}
+
+fn hex_number(value: &Value) -> u64 {
+    u64::from_str_radix(value.as_str().expect("text").trim_start_matches("0x"), 16).expect("a number")
+}
+
+/// The suite only compares the form of these answers; ours are equal to them.
+#[test]
+fn traces_of_the_suite_are_equal_to_the_last_digit() {
+    let Some(node) = Node::of_conformance_suite() else { return };
+    let mut count = 0;
+    for group in ["debug_traceBlockByHash", "debug_traceBlockByNumber", "debug_traceTransaction"] {
+        let folder = fixture(&format!("rpc/{group}")).expect("it is there");
+        for file in fs::read_dir(folder).expect("a folder") {
+            let path = file.expect("a file").path();
+            let text = fs::read_to_string(&path).expect("text");
+            let line = |start: &str| text.lines().find_map(|line| line.strip_prefix(start)).expect("an exchange");
+            let expected: Value = serde_json::from_str(line("<< ")).expect("JSON");
+            let found = node.answer(line(">> "));
+            if let (Some(expected), Some(found)) = (expected.get("error"), found.get("error")) {
+                assert_eq!(expected["code"], found["code"], "{}", path.display());
+                say(&format!("{}: {} / {}", path.display(), expected["message"], found["message"]));
+            } else {
+                for (expected, found) in entries(&expected).iter().zip(entries(&found)) {
+                    assert_eq!(*expected, found, "{}", path.display());
+                }
+                assert_eq!(entries(&expected).len(), entries(&found).len(), "{}", path.display());
+            }
+            count += 1;
+        }
+    }
+    assert_eq!(count, 8);
+}
+
+/// Opcodes of all transactions, one after the other, with what is around them.
+fn entries(answer: &Value) -> Vec<Value> {
+    let mut entries = Vec::new();
+    for transaction in answer["result"].as_array().expect("a list") {
+        let mut around = transaction.clone();
+        let logs = around["result"]["structLogs"].take();
+        entries.push(around);
+        entries.extend(logs.as_array().expect("a list").iter().cloned());
+    }
+    entries
+}
+
+#[test]
+fn every_tracer_answers_for_every_transaction() {
+    let Some(node) = Node::of_conformance_suite() else { return };
+    let transactions = transactions(&node);
+    assert_eq!(transactions.len(), 249);
+    let mux = json!({"tracer": "muxTracer", "tracerConfig": {
+        "callTracer": {"withLog": true}, "prestateTracer": {"diffMode": true}, "4byteTracer": null, "flatCallTracer": null,
+        "erc7562Tracer": null, "noopTracer": null, "callTracerLegacy": null, "prestateTracerLegacy": null,
+    }});
+    for (hash, gas, number) in &transactions {
+        let logged = node.call("debug_traceTransaction", json!([hash]));
+        assert_eq!(logged["gas"], json!(gas), "{hash}");
+        let all = node.call("debug_traceTransaction", json!([hash, mux]));
+        let call = &all["callTracer"];
+        assert_eq!(hex_number(&call["gasUsed"]), *gas, "{hash}");
+        assert_eq!(call["error"].is_null(), logged["failed"] == json!(false), "{hash}");
+        // One alone says what it says among others.
+        for name in ["callTracer", "prestateTracer", "erc7562Tracer", "4byteTracer", "flatCallTracer"] {
+            let options = json!({"tracer": name, "tracerConfig": mux["tracerConfig"][name]});
+            assert_eq!(node.call("debug_traceTransaction", json!([hash, options])), all[name], "{hash} {name}");
+        }
+        let calls = node.call("trace_transaction", json!([hash]));
+        let flat = all["flatCallTracer"].as_array().expect("a list");
+        assert_eq!(calls.as_array().expect("a list").len(), flat.len(), "{hash}");
+        assert_eq!(calls[0]["blockNumber"], json!(number));
+        assert_eq!(node.call("trace_get", json!([hash, []])), calls[0], "{hash}");
+        let replay = node.call("trace_replayTransaction", json!([hash, ["trace", "vmTrace", "stateDiff"]]));
+        assert_eq!(replay["trace"].as_array().expect("a list").len(), flat.len(), "{hash}");
+        assert!(replay["stateDiff"].is_object() && replay["vmTrace"].is_object(), "{hash}");
+    }
+}
+
+#[test]
+fn blocks_are_traced_as_their_transactions_are() {
+    let Some(node) = Node::of_conformance_suite() else { return };
+    let head = node.context.reader().head().number();
+    let options = json!({"tracer": "callTracer", "tracerConfig": {"withLog": true}});
+    let mut all_calls = Vec::new();
+    for number in 1..=head {
+        let at = format!("{number:#x}");
+        let traces = node.call("debug_traceBlockByNumber", json!([at, options]));
+        let raw = node.call("debug_getRawBlock", json!([at]));
+        assert_eq!(node.call("debug_traceBlock", json!([raw, options])), traces, "block {number}");
+        for trace in traces.as_array().expect("a list") {
+            let alone = node.call("debug_traceTransaction", json!([trace["txHash"], options]));
+            assert_eq!(alone, trace["result"], "block {number}");
+        }
+        let calls = node.call("trace_block", json!([at]));
+        let calls = calls.as_array().expect("a list");
+        let replays = node.call("trace_replayBlockTransactions", json!([at, ["trace"]]));
+        let replayed: usize =
+            replays.as_array().expect("a list").iter().map(|one| one["trace"].as_array().map_or(0, Vec::len)).sum();
+        assert_eq!(replayed, calls.iter().filter(|call| call["type"] != "reward").count(), "block {number}");
+        all_calls.extend(calls.iter().cloned());
+    }
+    let filtered = node.call("trace_filter", json!([{"fromBlock": "0x1", "toBlock": format!("{head:#x}")}]));
+    assert_eq!(filtered, json!(all_calls));
+    let part = json!([{"fromBlock": "earliest", "toBlock": "latest", "after": 3, "count": 5}]);
+    assert_eq!(node.call("trace_filter", part), json!(all_calls[3..8]));
+    let sender = all_calls.iter().find_map(|call| call["action"]["from"].as_str()).expect("a call").to_owned();
+    let from = node.call("trace_filter", json!([{"fromBlock": "0x1", "toBlock": "latest", "fromAddress": [sender]}]));
+    let from = from.as_array().expect("a list");
+    assert!(!from.is_empty() && from.iter().all(|call| call["action"]["from"] == json!(sender)));
+    // Rewards end with the merge.
+    assert!(all_calls.iter().any(|call| call["type"] == "reward"));
+}
+
+#[test]
+fn bad_requests_are_refused_by_name() {
+    let Some(node) = Node::of_conformance_suite() else { return };
+    let (hash, _, _) = transactions(&node).remove(0);
+    let refused = |method: &str, params: Value| node.fail(method, params);
+    let (code, message) = refused("debug_traceTransaction", json!([hash, {"tracer": "{step: function() {}}"}]));
+    assert!(code == -32602 && message.contains("{step: function() {}}"), "{message}");
+    let (_, message) =
+        refused("debug_traceTransaction", json!([hash, {"tracer": "callTracer", "tracerConfig": {"withLog": "x"}}]));
+    assert!(message.contains("callTracer"), "{message}");
+    let (_, message) = refused("debug_traceTransaction", json!([hash, {"timeout": "soon"}]));
+    assert!(message.contains("soon"), "{message}");
+    assert_eq!(refused("debug_traceTransaction", json!([hash, {"timeout": "0s"}])).1, "execution timeout");
+    assert!(refused("debug_traceBlock", json!(["0xc0"])).1.contains("could not decode block"));
+    assert_eq!(refused("debug_traceBlockByNumber", json!(["0xffff"])).1, "block #65535 not found");
+    assert_eq!(refused("trace_filter", json!([{"fromBlock": "latest", "toBlock": "0x1"}])).0, -32602);
+    assert_eq!(refused("trace_replayTransaction", json!([hash, ["everything"]])).0, -32602);
+    let unknown = format!("0x{:064x}", 1);
+    assert_eq!(node.call("trace_transaction", json!([unknown])), Value::Null);
+    assert_eq!(refused("trace_replayTransaction", json!([unknown, ["trace"]])).1, "transaction not found");
+    // A block whose parent is not known cannot be executed.
+    let raw = node.call("debug_getRawBlock", json!(["0x2"]));
+    let raw = raw.as_str().expect("text").replacen(&"0".repeat(8), &"1".repeat(8), 1);
+    assert!(!refused("debug_traceBlock", json!([raw])).1.is_empty());
+}
