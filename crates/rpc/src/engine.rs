@@ -168,14 +168,16 @@ impl Engine {
         if let Some(latest_valid) = invalid.of(head) {
             return Ok(ForkchoiceUpdated::new(rejected("the head is invalid".to_owned(), Some(latest_valid))));
         }
-        let reader = context.reader();
-        if reader.block(&head)?.is_none() {
-            return Ok(ForkchoiceUpdated::new(PayloadStatus::from_status(PayloadStatusEnum::Syncing)));
+        // Blocks beside the chain are known to its writer alone, so it is the one to ask.
+        if let Err(error) = context.live.set_head(head) {
+            return match error.reason {
+                ImportFault::UnknownHead => {
+                    Ok(ForkchoiceUpdated::new(PayloadStatus::from_status(PayloadStatusEnum::Syncing)))
+                }
+                ImportFault::TooOld { .. } => Err(RpcError::new(TOO_DEEP, format!("Too deep reorg: {error}"))),
+                _ => Err(RpcError::internal(error.to_string())),
+            };
         }
-        context.live.set_head(head).map_err(|error| match error.reason {
-            ImportFault::TooOld { .. } => RpcError::new(TOO_DEEP, format!("Too deep reorg: {error}")),
-            _ => RpcError::internal(error.to_string()),
-        })?;
         for (name, hash) in [("finalized", state.finalized_block_hash), ("safe", state.safe_block_hash)] {
             if !hash.is_zero() && !is_canonical(context, hash)? {
                 let message = format!("Invalid forkchoice state: the {name} block is not on the head's chain");
@@ -224,8 +226,10 @@ fn rejected(validation_error: String, latest_valid: Option<B256>) -> PayloadStat
 
 /// The last valid block below an invalid one: its parent; zero where that is before the merge.
 fn latest_valid(context: &RpcContext, parent: B256) -> Result<B256, RpcError> {
-    let parent = context.reader().block(&parent)?;
-    Ok(parent.filter(|parent| parent.fork() >= Fork::Paris).map_or(B256::ZERO, |parent| parent.hash()))
+    let known = context.reader().block(&parent)?;
+    // A parent that readers do not know stands beside the chain, and came as a payload itself.
+    let is_payload = known.is_none_or(|known| known.fork() >= Fork::Paris);
+    Ok(if is_payload { parent } else { B256::ZERO })
 }
 
 fn is_canonical(context: &RpcContext, hash: B256) -> Result<bool, RpcError> {

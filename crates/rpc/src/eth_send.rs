@@ -30,7 +30,7 @@ pub(crate) struct EthSend;
 
 impl MethodSet for EthSend {
     fn add_to(methods: &mut Methods) {
-        methods.add("eth_sendRawTransaction", |ctx, args| submit(ctx, &args.required::<Bytes>("transaction")?));
+        methods.add_run("eth_sendRawTransaction", submit_many);
         let added = methods.module_mut().register_async_method("eth_sendRawTransactionSync", |params, context, _| {
             send_and_wait(params, Arc::clone(&context))
         });
@@ -54,6 +54,34 @@ pub(crate) fn submit(ctx: &RpcContext, raw: &Bytes) -> Result<B256, RpcError> {
     let hash = ctx.live.pool().submit(raw, Origin::External)?;
     ctx.settle();
     Ok(hash)
+}
+
+/// Hands transactions of one batch to the pool, which recovers their senders on all cores. Blocks on demand are waited for
+/// once.
+fn submit_many(ctx: &RpcContext, calls: Vec<Args<'_>>) -> Vec<Result<B256, RpcError>> {
+    let read = |mut args: Args<'_>| {
+        let raw: Bytes = args.required("transaction")?;
+        args.end()?;
+        Ok(raw)
+    };
+    let read: Vec<Result<Bytes, RpcError>> = calls.into_iter().map(read).collect();
+    let raw: Vec<Bytes> = read.iter().flatten().cloned().collect();
+    let mut taken = match raw.as_slice() {
+        [] => Vec::new(),
+        [one] => vec![ctx.live.pool().submit(one, Origin::External)],
+        _ => ctx.live.pool().submit_many(raw, Origin::External),
+    }
+    .into_iter();
+    let answer = |read: Result<Bytes, RpcError>| {
+        read?;
+        let taken = taken.next().ok_or_else(|| RpcError::internal("the pool does not say"))?;
+        taken.map_err(RpcError::from)
+    };
+    let answers: Vec<Result<B256, RpcError>> = read.into_iter().map(answer).collect();
+    if answers.iter().any(Result::is_ok) {
+        ctx.settle();
+    }
+    answers
 }
 
 async fn send_and_wait(params: Params<'static>, context: Arc<RpcContext>) -> Result<Box<RawValue>, ErrorObjectOwned> {

@@ -5,7 +5,7 @@ use crate::port::{Port, local, until, with_limits};
 use motet_rpc::{RpcMetrics, ServerConfig, ServerLimits};
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Whether somebody else is served.
 fn others_are_served(port: &Port) {
@@ -87,7 +87,6 @@ fn slow_heads_and_bodies_are_cut_off() {
         limits.head_time_max = Duration::from_millis(300);
         limits.body_time_max = Duration::from_millis(300);
     });
-    let begun = Instant::now();
     let mut idle = connect(port.address);
     let mut head = connect(port.address);
     head.send(b"POST / HTTP/1.1\r\nhost: loc");
@@ -100,7 +99,6 @@ fn slow_heads_and_bodies_are_cut_off() {
     // Whether hyper says something first does not matter.
     while head.receive().is_some() {}
     assert!(head.is_closed());
-    assert!(begun.elapsed() < Duration::from_secs(10));
     others_are_served(&port);
 }
 

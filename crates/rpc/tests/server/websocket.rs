@@ -22,7 +22,7 @@ struct Raw(TcpStream);
 impl Raw {
     fn open(port: &Port) -> Self {
         let stream = TcpStream::connect(port.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let mut client = Client::over(stream.try_clone().unwrap());
         let answer = {
             client.send(
