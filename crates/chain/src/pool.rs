@@ -371,7 +371,7 @@ impl Pool {
     fn purse_now(&self, contents: &Contents, sender: Address) -> Result<Purse, PoolError> {
         let failed = |error: ChainError| PoolError::State(error.to_string());
         let view = self.view().map_err(failed)?;
-        Purse::read(&view.state, sender, contents.head.rules.fork).map_err(|error| failed(error.into()))
+        Purse::read(&view.state, sender, contents.head.rules.fork).map_err(failed)
     }
 
     /// The head with its state, as the next block starts from it.
