@@ -25,7 +25,7 @@ use alloy_primitives::U256;
 use banner::Banner;
 use clap::{Args, Parser};
 use eyre::{WrapErr, ensure};
-use fork::{DevFork, ForkArgs};
+use fork::ForkArgs;
 use genesis::{DevGenesis, parse_fork};
 use motet_chain::{BlockSettings, GasLimit, GenesisBlock, Mining, PoolOptions};
 use motet_rpc::{AllowedNames, OpenGroups, ServerConfig};
@@ -49,7 +49,7 @@ Examples:
   motet dev --ephemeral                  a chain that is gone afterwards
   motet dev --block-time 500ms           a block every half second, not one per transaction
   motet dev --no-mining                  blocks by evm_mine alone
-  motet dev --fork-url URL --data fork   a chain that goes on where that node's stands
+  motet dev --fork-url https://node      what another node's chain has, read as it is needed
   motet dev --genesis genesis.json       another first block; the dev accounts have what that gives them
 
 Ctrl-C and SIGTERM end it behind a whole block.
@@ -101,9 +101,9 @@ pub(crate) struct DevArgs {
     #[arg(long, short, default_value = MNEMONIC, value_name = "WORDS")]
     mnemonic: String,
 
-    /// Chain id. EIP-155.
-    #[arg(long, default_value_t = DevGenesis::CHAIN_ID, value_name = "ID", conflicts_with = "genesis")]
-    chain_id: u64,
+    /// Chain id (EIP-155). Default: 31337, or that of the other node with --fork-url.
+    #[arg(long, value_name = "ID", conflicts_with = "genesis")]
+    chain_id: Option<u64>,
 
     /// Take the first block from a genesis file, as geth has it.
     #[arg(long, value_name = "FILE")]
@@ -128,6 +128,9 @@ pub(crate) struct DevArgs {
     /// Serve figures for Prometheus on this port; 0 takes any that is free.
     #[arg(long, value_name = "PORT")]
     metrics_port: Option<u16>,
+
+    #[command(flatten)]
+    fork: ForkArgs,
 
     #[command(flatten)]
     engine: EngineArgs,
@@ -172,20 +175,15 @@ impl DevArgs {
         }
     }
 
-    fn balance_wei(&self) -> U256 {
+    /// What each account has at the start.
+    fn wei(&self) -> U256 {
         U256::from(self.balance) * U256::from(ETHER)
     }
 
-    /// The first block of a fork. It has the chain id of the chain that it goes on from, unless another one is wanted.
-    fn first_block_over(&self, fork: &DevFork) -> eyre::Result<GenesisBlock> {
-        let chain_id = if self.chain_id == DevGenesis::CHAIN_ID { fork.chain_id() } else { self.chain_id };
-        fork.first_block(chain_id, self.hardfork).wrap_err("the first block")
-    }
-
     fn dev_genesis(&self, accounts: &DevAccounts) -> DevGenesis {
-        let balance = self.balance_wei();
+        let balance = self.wei();
         DevGenesis {
-            chain_id: self.chain_id,
+            chain_id: self.chain_id.unwrap_or(DevGenesis::CHAIN_ID),
             fork: self.hardfork,
             gas_limit: self.gas_limit,
             base_fee: self.base_fee,
@@ -200,7 +198,7 @@ impl DevArgs {
         };
         let fork = self.fork.open(storage.path())?;
         let genesis = match &fork {
-            Some(fork) => self.first_block_over(fork)?,
+            Some(fork) => fork.first_block(self.chain_id.unwrap_or(fork.chain_id()), self.hardfork)?,
             None => self.first_block(accounts)?,
         };
         let gas_limit = genesis.header.gas_limit;
@@ -211,6 +209,7 @@ impl DevArgs {
                 ..ServerConfig::new(SocketAddr::new(self.host, self.port))
             },
             groups: OpenGroups::ALL,
+            has_engine_api: false,
         };
         let mut options = data_dir::options();
         options.store.history_blocks = HISTORY_BLOCKS;
@@ -228,7 +227,7 @@ impl DevArgs {
             )),
             follow: None,
             signers: accounts.signers().to_vec(),
-            fork: fork.map(|fork| (fork, self.balance_wei())),
+            fork: fork.map(|fork| (fork, self.wei())),
             ports: vec![port],
             metrics: self.metrics_port.map(|port| SocketAddr::new(self.host, port)),
         })

@@ -100,7 +100,7 @@ fn service(config: &NodeConfig) -> eyre::Result<Service> {
         let mut server = ServerConfig::new(SocketAddr::new(engine.host, engine.port));
         server.limits = ServerLimits::engine();
         server.jwt = Some(jwt_secret(&engine.jwt_secret)?);
-        ports.push(Port { config: server, groups: OpenGroups::default() });
+        ports.push(Port { config: server, groups: OpenGroups::default(), has_engine_api: true });
     }
     Ok(Service {
         role: match config.role {
@@ -171,7 +171,7 @@ fn port(rpc: &RpcConfig) -> eyre::Result<Port> {
         limits.request_time_max = time.0;
     }
     let groups = OpenGroups { debug: rpc.debug, trace: rpc.trace, txpool: rpc.txpool, ..OpenGroups::default() };
-    Ok(Port { config, groups })
+    Ok(Port { config, groups, has_engine_api: false })
 }
 
 fn pool(config: &PoolConfig) -> PoolOptions {

@@ -21,7 +21,6 @@ use crate::follow::{FollowOptions, Follower};
 use crate::metrics::{MeteredExecutor, NodeMetrics, NodeStatus, Observed, PoolFigures, Role, serve_metrics};
 use crate::stop::Stop;
 use alloy_primitives::{B256, U256, keccak256};
-use alloy_signer::Signer;
 use alloy_signer_local::PrivateKeySigner;
 use eyre::{WrapErr, bail, ensure};
 use motet_chain::{
@@ -67,7 +66,7 @@ pub(crate) struct Service {
     pub(crate) follow: Option<FollowOptions>,
     /// Keys that it signs with for whoever asks.
     pub(crate) signers: Vec<PrivateKeySigner>,
-    /// The state below the chain's own, and the balance that the keys' accounts begin with, if the chain is a fork.
+    /// The other node's chain that this one starts from, if one does, and what its accounts have at the start.
     pub(crate) fork: Option<(DevFork, U256)>,
     pub(crate) ports: Vec<Port>,
     pub(crate) metrics: Option<SocketAddr>,
@@ -116,22 +115,23 @@ pub(crate) fn start(service: Service) -> eyre::Result<Running> {
     // From here on a signal is a wish that is met in order, not the end of the process.
     let signals = runtime.block_on(async { Signals::listen() }).wrap_err("signals")?;
     let counts = NodeMetrics::default();
-    let executor = EngineExecutor::new(engine, ExecutorConfig { clock: clock::now_ns, ..config });
-    let live = Arc::new(open(&storage, genesis, options, fork.as_ref(), executor, pool, &counts)?);
-    if let Some((fork, balance)) = &fork {
-        fork.fund(&live, signers.iter().map(Signer::address), *balance)?;
-    }
+    let live =
+        Arc::new(open(&storage, genesis, fork.as_ref().map(|(fork, _)| fork), options, engine, config, pool, &counts)?);
     let producer = mining.map(|(mining, settings)| producer(&live, mining, settings, &counts));
     let context = RpcContext::new(Arc::clone(&live), RpcLimits::default());
     if let Some(producer) = &producer {
         context.set_producer(Arc::clone(producer));
     }
+    if let Some((fork, balance)) = &fork {
+        fork.fund(&live, signers.iter().map(PrivateKeySigner::address), *balance)?;
+    }
     if !signers.is_empty() {
-        let dev = DevControl::new(DevAccounts::new(signers), instance());
-        context.set_dev(Arc::new(match &fork {
-            Some((fork, _)) => dev.with_fork(fork.source()),
-            None => dev,
-        }));
+        let control = DevControl::new(DevAccounts::new(signers), instance());
+        let control = match &fork {
+            Some((fork, _)) => control.with_fork(fork.source()),
+            None => control,
+        };
+        context.set_dev(Arc::new(control));
     }
     let observed = Arc::new(observed(&live));
     let rpc_metrics = RpcMetrics::default();
@@ -234,17 +234,19 @@ impl Running {
 fn open(
     storage: &Storage,
     genesis: Option<GenesisBlock>,
+    fork: Option<&DevFork>,
     options: ChainOptions,
-    fork: Option<&(DevFork, U256)>,
-    executor: EngineExecutor,
+    engine: Engine,
+    config: ExecutorConfig,
     pool: PoolOptions,
     counts: &NodeMetrics,
 ) -> eyre::Result<LiveChain> {
     let dir = storage.path();
     let chain = open_chain(dir, genesis, options)?;
-    if let Some((fork, _)) = fork {
-        chain.attach(Arc::clone(fork.state())).wrap_err("the fork")?;
+    if let Some(fork) = fork {
+        chain.attach(Arc::clone(fork.state())).wrap_err("--fork-url")?;
     }
+    let executor = EngineExecutor::new(engine, ExecutorConfig { clock: clock::now_ns, ..config });
     let executor = Box::new(MeteredExecutor::new(executor, counts.clone()));
     let pool = PoolOptions { journal: Some(dir.join(POOL_JOURNAL)), ..pool };
     let (live, found) = LiveChain::open(chain, executor, pool).wrap_err("the transaction pool")?;
