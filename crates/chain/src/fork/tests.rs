@@ -4,7 +4,6 @@ use alloy_primitives::{Address, Bytes, U256};
 use motet_types::{MemoryState, StateView};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use serde_json::json;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A node over a state in memory, which can be told to fail.
@@ -76,7 +75,7 @@ fn desk(node: &Arc<Node>, cache: Option<&Path>) -> Desk {
 #[test]
 fn answers_are_the_remote_state_asked_for_once_by_many() {
     let node = Arc::new(node());
-    let path = PathBuf::from(std::env::temp_dir()).join(format!("motet-fork-desk-{}", std::process::id()));
+    let path = std::env::temp_dir().join(format!("motet-fork-desk-{}", std::process::id()));
     let _ = std::fs::remove_file(&path);
     let desk_of_many = desk(&node, Some(&path));
     std::thread::scope(|scope| {

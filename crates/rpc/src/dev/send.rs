@@ -65,10 +65,10 @@ fn send(ctx: &RpcContext, request: TransactionRequest) -> Result<B256, RpcError>
         }
         Sealed::Impersonated(signature) => {
             let envelope: TxEnvelope = unsigned.into_signed(signature).into();
-            match Transaction::try_from(envelope) {
-                Ok(transaction) => pool.submit_recovered(transaction, sender, Origin::Local),
-                Err(_) => return Err(RpcError::params("blobs are sent by accounts with a key")),
+            if envelope.is_eip4844() {
+                return Err(RpcError::params("blobs are sent by accounts with a key"));
             }
+            pool.submit_recovered(Transaction::from(envelope), sender, Origin::Local)
         }
     };
     let hash = submitted.map_err(|error| RpcError::server(error.to_string()))?;
