@@ -36,6 +36,8 @@ use std::time::Duration;
 
 /// Where the chain is if nobody says otherwise.
 const DATA: &str = "motet-data";
+/// Blocks that can be taken back: tests go back to snapshots that are many blocks old.
+const HISTORY_BLOCKS: u64 = 10_000;
 /// Wei of an ether.
 const ETHER: u128 = 1_000_000_000_000_000_000;
 /// Most ether of one account: sums of a thousand such accounts are far from where balances end.
@@ -106,6 +108,9 @@ pub(crate) struct DevArgs {
     /// Take the first block from a genesis file, as geth has it.
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
+
+    #[command(flatten)]
+    fork: ForkArgs,
 
     /// The fork in force, from the first block on.
     #[arg(long, default_value = "osaka", value_name = "NAME", value_parser = parse_fork, conflicts_with = "genesis")]
@@ -206,11 +211,13 @@ impl DevArgs {
             groups: OpenGroups::ALL,
             has_engine_api: false,
         };
+        let mut options = data_dir::options();
+        options.store.history_blocks = HISTORY_BLOCKS;
         Ok(Service {
             role: Role::Dev,
             storage,
             genesis: Some(genesis),
-            options: data_dir::options(),
+            options,
             engine: self.engine.engine(),
             config: self.engine.config(),
             pool: PoolOptions { threads: cores(), takes_impersonated: true, ..PoolOptions::default() },

@@ -90,8 +90,21 @@ pub(crate) struct Running {
 /// # Errors
 /// When the chain cannot be opened, or an address not be had.
 pub(crate) fn start(service: Service) -> eyre::Result<Running> {
-    let Service { role, storage, genesis, options, engine, config, pool, mining, follow, signers, ports, metrics } =
-        service;
+    let Service {
+        role,
+        storage,
+        genesis,
+        options,
+        engine,
+        config,
+        pool,
+        mining,
+        follow,
+        signers,
+        fork,
+        ports,
+        metrics,
+    } = service;
     let since = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(BLOCKING_THREADS_MAX)

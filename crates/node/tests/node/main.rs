@@ -3,5 +3,6 @@
 mod config;
 mod dev;
 mod follow;
+mod fork;
 mod kills;
 mod support;
