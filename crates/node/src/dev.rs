@@ -109,9 +109,6 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
 
-    #[command(flatten)]
-    fork: ForkArgs,
-
     /// The fork in force, from the first block on.
     #[arg(long, default_value = "osaka", value_name = "NAME", value_parser = parse_fork, conflicts_with = "genesis")]
     hardfork: Fork,
