@@ -115,8 +115,9 @@ pub(crate) fn start(service: Service) -> eyre::Result<Running> {
     // From here on a signal is a wish that is met in order, not the end of the process.
     let signals = runtime.block_on(async { Signals::listen() }).wrap_err("signals")?;
     let counts = NodeMetrics::default();
+    let executor = EngineExecutor::new(engine, ExecutorConfig { clock: clock::now_ns, ..config });
     let live =
-        Arc::new(open(&storage, genesis, fork.as_ref().map(|(fork, _)| fork), options, engine, config, pool, &counts)?);
+        Arc::new(open(&storage, genesis, fork.as_ref().map(|(fork, _)| fork), options, executor, pool, &counts)?);
     let producer = mining.map(|(mining, settings)| producer(&live, mining, settings, &counts));
     let context = RpcContext::new(Arc::clone(&live), RpcLimits::default());
     if let Some(producer) = &producer {
@@ -236,8 +237,7 @@ fn open(
     genesis: Option<GenesisBlock>,
     fork: Option<&DevFork>,
     options: ChainOptions,
-    engine: Engine,
-    config: ExecutorConfig,
+    executor: EngineExecutor,
     pool: PoolOptions,
     counts: &NodeMetrics,
 ) -> eyre::Result<LiveChain> {
@@ -246,7 +246,6 @@ fn open(
     if let Some(fork) = fork {
         chain.attach(Arc::clone(fork.state())).wrap_err("--fork-url")?;
     }
-    let executor = EngineExecutor::new(engine, ExecutorConfig { clock: clock::now_ns, ..config });
     let executor = Box::new(MeteredExecutor::new(executor, counts.clone()));
     let pool = PoolOptions { journal: Some(dir.join(POOL_JOURNAL)), ..pool };
     let (live, found) = LiveChain::open(chain, executor, pool).wrap_err("the transaction pool")?;

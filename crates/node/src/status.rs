@@ -37,7 +37,7 @@ pub(crate) fn run(args: &StatusArgs) -> eyre::Result<Verdict> {
     let status = ask(&client)?;
     match args.json {
         true => out::print_json(&status)?,
-        false => out::print(&Lines(&status))?,
+        false => out::print(Lines(&status))?,
     }
     Ok(Verdict::Equal)
 }
