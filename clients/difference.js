@@ -17,6 +17,9 @@ export function stepDifferences(anvil, motet) {
   return all.flatMap((step) => {
     const [one, other] = [of(anvil, step), of(motet, step)];
     if (!one || !other) return [{ step, path: '', anvil: one && one.value, motet: other && other.value }];
+    // Where one has failed and the other has not, that is the difference.
+    const failed = ({ value }) => value !== null && typeof value === 'object' && 'failed' in value;
+    if (failed(one) !== failed(other)) return [{ step, path: '', anvil: one.value, motet: other.value }];
     return differences(one.value, other.value).map((found) => ({ step, ...found }));
   });
 }
