@@ -64,6 +64,7 @@ impl ChainReader {
             fork.follow(&self.store, head.number())?;
         }
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(head);
+        self.interventions.leave(&head.hash());
         Ok(())
     }
 

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! They stand over one block, by its hash. When another block is the head, whether that was built with them or came by a
-//! reorganisation, nothing of them is left; so nobody has to take them away. They become durable with the block that is
+//! reorganisation, nothing of them is left, also when the chain comes back to the block; so nobody has to take them away. They become durable with the block that is
 //! built with them, and are lost with the process before.
 
 mod merge;
@@ -123,6 +123,14 @@ impl Interventions {
     /// Has everybody wait who wants to make changes, until this goes. Whoever makes a block takes it before the changes.
     pub fn hold(&self) -> HeldInterventions<'_> {
         HeldInterventions { held: self, _gate: self.gate.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+
+    /// Forgets all that stand over another block than this one, which is the head now.
+    pub(crate) fn leave(&self, head: &B256) {
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        if pending.as_ref().is_some_and(|pending| pending.over != *head) {
+            *pending = None;
+        }
     }
 
     /// Changes an account over a block of which this is the state without any changes.

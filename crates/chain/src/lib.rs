@@ -74,3 +74,4 @@ pub use root::{RootCalculator, state_root};
 pub use snapshot::{Restored, SnapshotCounts, SnapshotError, SnapshotFault};
 pub use validate::{BlockError, exception_names};
 pub use verify::{Verified, VerifyStep};
+pub use what_if::RootOf;

@@ -14,6 +14,7 @@ use crate::execution::Execute;
 use crate::head_change::{HeadChange, HeadListener};
 use crate::import::Accepted;
 use crate::pool::{Pool, PoolOpenError, PoolOpened, PoolOptions};
+use crate::what_if::RootOf;
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::{Address, B256, U256};
 use motet_state::trie::{AccountProof, StateWitness};
@@ -143,12 +144,13 @@ impl LiveChain {
         self.writer().chain.flush()
     }
 
-    /// The state root after a canonical block with further changes. See [`Chain::root_with`]. Waits for whoever writes.
+    /// The roots that the state after a canonical block would have. See [`Chain::what_if`]. Waits for whoever writes, and has
+    /// them wait.
     ///
     /// # Errors
-    /// As [`Chain::root_with`].
-    pub fn root_with(&self, number: u64, hash: B256, changes: &[&StateDiff]) -> Result<B256, ChainError> {
-        self.writer().chain.root_with(number, hash, changes)
+    /// As [`Chain::what_if`].
+    pub fn what_if<T>(&self, number: u64, hash: B256, ask: impl FnOnce(RootOf<'_>) -> T) -> Result<T, ChainError> {
+        self.writer().chain.what_if(number, hash, ask)
     }
 
     /// The nodes of a state that a block on top of it needs. See [`Chain::witness`]. Waits for whoever writes.

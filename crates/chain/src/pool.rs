@@ -435,8 +435,9 @@ impl Pool {
             known.push(checked);
         }
         let results = self.take_in(known.into_iter().flatten().collect(), Origin::Local, false);
-        let restored = results.iter().filter(|result| result.is_ok()).count();
-        (restored, results.len() - restored)
+        // Of those that were replaced later the last one counts.
+        let restored = self.contents().sums.count;
+        (restored, results.len().saturating_sub(restored))
     }
 
     fn terms<'a>(&'a self, head: &'a HeadFacts, origin: Origin) -> Terms<'a> {

@@ -7,26 +7,31 @@ use motet_state::trie::{StateTrie, StateWitness};
 use motet_types::StateDiff;
 use std::sync::Arc;
 
+/// The root of a state with changes on top of it, one after the other.
+pub type RootOf<'a> = &'a mut dyn FnMut(&[&StateDiff]) -> Result<B256, ChainError>;
+
 impl Chain {
-    /// The state root after a canonical block, were the state then changed by these differences, one after the other.
-    /// Nothing changes.
+    /// Has somebody ask for the state roots after a canonical block, were the state then changed by some differences, one
+    /// after the other: as often as wanted, at the price of finding the state of a past block once. Nothing changes.
     ///
     /// # Errors
     /// When the block is not canonical (any more), when the history does not reach so far, and when the store fails.
-    pub fn root_with(&self, number: u64, hash: B256, changes: &[&StateDiff]) -> Result<B256, ChainError> {
+    pub fn what_if<T>(&self, number: u64, hash: B256, ask: impl FnOnce(RootOf<'_>) -> T) -> Result<T, ChainError> {
         let before = Arc::new(self.trie_after(number, hash)?);
-        let mut after = before.overlay(self.threads.crew())?;
-        for change in changes {
-            after.apply(change)?;
-        }
-        Ok(after.root()?)
+        Ok(ask(&mut |changes| {
+            let mut after = before.overlay(self.threads.crew())?;
+            for change in changes {
+                after.apply(change)?;
+            }
+            Ok(after.root()?)
+        }))
     }
 
     /// The trie nodes of the state after a canonical block that a block needs which reads accounts and slots and changes the
     /// state by `diff`, with the root that the state has then.
     ///
     /// # Errors
-    /// As [`Chain::root_with`].
+    /// As [`Chain::what_if`].
     pub fn witness(
         &self,
         number: u64,

@@ -107,7 +107,8 @@ impl Predictor {
         let now = book.now;
         let used = |tx: u32| outcome.receipts.get(tx as usize).map_or(0, |receipt| receipt.cumulative_gas_used());
         forecast.each_gas_due(&mut book, |habit, txs| {
-            for tx in sample(txs) {
+            // Where a block was built, the last ones may have been left out.
+            for tx in sample(txs).filter(|tx| (**tx as usize) < outcome.receipts.len()) {
                 let gas = used(*tx).saturating_sub(tx.checked_sub(1).map_or(0, used));
                 habit.learn_gas(gas, input.block.transactions()[*tx as usize].gas_limit(), now);
             }
@@ -128,7 +129,8 @@ impl Predictor {
             book.insert_code(address, code);
         }
         let record = &outcome.record;
-        forecast.judge_writes(&mut book, |tx, location| match location {
+        let is_in = |tx: TxIndex| tx.pos() < outcome.receipts.len();
+        forecast.judge_writes(&mut book, is_in, |tx, location| match location {
             Location::Slot(address, slot) => changes(account_changes(record, address), slot).any(|writer| writer == tx),
             _ => false,
         });

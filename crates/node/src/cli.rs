@@ -3,24 +3,28 @@
 use crate::bench::BenchArgs;
 use crate::db::DbArgs;
 use crate::demo::DemoArgs;
+use crate::dev::DevArgs;
 use crate::export::ExportArgs;
 use crate::fetch::FetchArgs;
 use crate::generate::GenerateArgs;
 use crate::import::ImportArgs;
 use crate::import_snapshot::ImportSnapshotArgs;
 use crate::init::InitArgs;
+use crate::node::NodeArgs;
 use crate::proof::ProofArgs;
 use crate::replay::ReplayArgs;
 use crate::simulate::SimulateArgs;
 use crate::spec_test::SpecTestArgs;
 use crate::stateless::StatelessArgs;
+use crate::status::StatusArgs;
+use crate::top::TopArgs;
 use clap::{Parser, Subcommand};
 
 /// Executes Ethereum blocks on many cores, bit for bit as one thread would.
 #[derive(Debug, Parser)]
 #[command(name = "motet", version, about, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
-    /// What to do; without a command, what `demo` does.
+    /// What to do; without a command, what `dev` does.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
@@ -29,6 +33,10 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     // The help of a command is the doc of its arguments.
+    Dev(DevArgs),
+    Node(NodeArgs),
+    Status(StatusArgs),
+    Top(TopArgs),
     Demo(DemoArgs),
     Replay(ReplayArgs),
     Bench(BenchArgs),

@@ -1,4 +1,4 @@
-//! `motet demo`: one generated block on every engine, to look at. It is what `motet` alone runs.
+//! `motet demo`: one generated block on every engine, to look at.
 //!
 //! ```text
 //! seed --generate, complete--> block --bench--> table, receipts root, schedule --> trace file, picture
@@ -43,7 +43,7 @@ Exit codes: 0 all engines agree; 1 they do not; 2 a wrong command line, or a tra
 ///
 /// The block is made from a seed: tokens, swaps, lending, games and more, signed and valid. It is executed one
 /// transaction after the other first, which completes its header, then by every engine in turn. All outcomes are
-/// compared. `motet` alone does this with the default options.
+/// compared.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DemoArgs {
@@ -74,13 +74,6 @@ pub(crate) struct DemoArgs {
 
 /// Transactions of the block: those of [`GenerateOptions::demo`].
 const TXS: u32 = 500;
-
-impl Default for DemoArgs {
-    /// What `motet` alone runs; the same as `motet demo` without options.
-    fn default() -> Self {
-        Self { workers: None, seed: GenerateOptions::demo().seed, txs: TXS, repeat: REPEAT, trace: None }
-    }
-}
 
 /// Runs the command.
 ///

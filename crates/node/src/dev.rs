@@ -8,6 +8,7 @@
 
 pub(crate) mod accounts;
 mod banner;
+pub(crate) mod fork;
 pub(crate) mod genesis;
 
 use crate::data_dir;
@@ -24,19 +25,19 @@ use alloy_primitives::U256;
 use banner::Banner;
 use clap::{Args, Parser};
 use eyre::{WrapErr, ensure};
+use fork::ForkArgs;
 use genesis::{DevGenesis, parse_fork};
-use motet_chain::build::GasLimit;
-use motet_chain::pool::PoolOptions;
-use motet_chain::{BlockSettings, GenesisBlock, Mining};
+use motet_chain::{BlockSettings, GasLimit, GenesisBlock, Mining, PoolOptions};
 use motet_rpc::{AllowedNames, OpenGroups, ServerConfig};
 use motet_types::Fork;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Where the chain is if nobody says otherwise.
 const DATA: &str = "motet-data";
+/// Blocks that can be taken back: tests go back to snapshots that are many blocks old.
+const HISTORY_BLOCKS: u64 = 10_000;
 /// Wei of an ether.
 const ETHER: u128 = 1_000_000_000_000_000_000;
 /// Most ether of one account: sums of a thousand such accounts are far from where balances end.
@@ -48,6 +49,7 @@ Examples:
   motet dev --ephemeral                  a chain that is gone afterwards
   motet dev --block-time 500ms           a block every half second, not one per transaction
   motet dev --no-mining                  blocks by evm_mine alone
+  motet dev --fork-url https://node      what another node's chain has, read as it is needed
   motet dev --genesis genesis.json       another first block; the dev accounts have what that gives them
 
 Ctrl-C and SIGTERM end it behind a whole block.
@@ -99,13 +101,16 @@ pub(crate) struct DevArgs {
     #[arg(long, short, default_value = MNEMONIC, value_name = "WORDS")]
     mnemonic: String,
 
-    /// Chain id. EIP-155.
-    #[arg(long, default_value_t = DevGenesis::CHAIN_ID, value_name = "ID", conflicts_with = "genesis")]
-    chain_id: u64,
+    /// Chain id (EIP-155). Default: 31337, or that of the other node with --fork-url.
+    #[arg(long, value_name = "ID", conflicts_with = "genesis")]
+    chain_id: Option<u64>,
 
     /// Take the first block from a genesis file, as geth has it.
     #[arg(long, value_name = "FILE")]
     genesis: Option<PathBuf>,
+
+    #[command(flatten)]
+    fork: ForkArgs,
 
     /// The fork in force, from the first block on.
     #[arg(long, default_value = "osaka", value_name = "NAME", value_parser = parse_fork, conflicts_with = "genesis")]
@@ -123,6 +128,9 @@ pub(crate) struct DevArgs {
     /// Serve figures for Prometheus on this port; 0 takes any that is free.
     #[arg(long, value_name = "PORT")]
     metrics_port: Option<u16>,
+
+    #[command(flatten)]
+    fork: ForkArgs,
 
     #[command(flatten)]
     engine: EngineArgs,
@@ -167,10 +175,15 @@ impl DevArgs {
         }
     }
 
+    /// What each account has at the start.
+    fn wei(&self) -> U256 {
+        U256::from(self.balance) * U256::from(ETHER)
+    }
+
     fn dev_genesis(&self, accounts: &DevAccounts) -> DevGenesis {
-        let balance = U256::from(self.balance) * U256::from(ETHER);
+        let balance = self.wei();
         DevGenesis {
-            chain_id: self.chain_id,
+            chain_id: self.chain_id.unwrap_or(DevGenesis::CHAIN_ID),
             fork: self.hardfork,
             gas_limit: self.gas_limit,
             base_fee: self.base_fee,
@@ -179,12 +192,16 @@ impl DevArgs {
     }
 
     fn service(&self, accounts: &DevAccounts) -> eyre::Result<Service> {
-        let genesis = self.first_block(accounts)?;
-        let gas_limit = genesis.header.gas_limit;
         let storage = match self.ephemeral {
             true => Storage::ephemeral()?,
             false => Storage::Kept(self.data.clone()),
         };
+        let fork = self.fork.open(storage.path())?;
+        let genesis = match &fork {
+            Some(fork) => fork.first_block(self.chain_id.unwrap_or(fork.chain_id()), self.hardfork)?,
+            None => self.first_block(accounts)?,
+        };
+        let gas_limit = genesis.header.gas_limit;
         let port = Port {
             config: ServerConfig {
                 // Pages of any origin may talk to a chain that holds nothing of value, as wallets and explorers do.
@@ -192,12 +209,15 @@ impl DevArgs {
                 ..ServerConfig::new(SocketAddr::new(self.host, self.port))
             },
             groups: OpenGroups::ALL,
+            has_engine_api: false,
         };
+        let mut options = data_dir::options();
+        options.store.history_blocks = HISTORY_BLOCKS;
         Ok(Service {
             role: Role::Dev,
             storage,
             genesis: Some(genesis),
-            options: data_dir::options(),
+            options,
             engine: self.engine.engine(),
             config: self.engine.config(),
             pool: PoolOptions { threads: cores(), takes_impersonated: true, ..PoolOptions::default() },
@@ -206,7 +226,8 @@ impl DevArgs {
                 BlockSettings { gas_limit: GasLimit::Exactly(gas_limit), ..BlockSettings::default() },
             )),
             follow: None,
-            dev: Some(Arc::new(motet_rpc::DevAccounts::new(accounts.signers().iter().cloned()))),
+            signers: accounts.signers().to_vec(),
+            fork: fork.map(|fork| (fork, self.wei())),
             ports: vec![port],
             metrics: self.metrics_port.map(|port| SocketAddr::new(self.host, port)),
         })

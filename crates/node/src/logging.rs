@@ -9,6 +9,9 @@ use serde::Deserialize;
 use std::io::{self, IsTerminal};
 use tracing_subscriber::EnvFilter;
 
+/// The engine of the store's tables tells of every file that it opens. Who wants to hear it names it.
+const QUIET: &str = "fjall=warn,lsm_tree=warn";
+
 /// What logs look like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -59,7 +62,7 @@ pub(crate) fn parse_filter(filter: &str) -> eyre::Result<EnvFilter> {
     if is_word && filter.parse::<tracing_subscriber::filter::LevelFilter>().is_err() {
         eyre::bail!("{filter:?} is no log level; these are: off, error, warn, info, debug, trace");
     }
-    EnvFilter::try_new(filter).wrap_err_with(|| format!("{filter:?} is no filter of logs"))
+    EnvFilter::try_new(format!("{QUIET},{filter}")).wrap_err_with(|| format!("{filter:?} is no filter of logs"))
 }
 
 #[cfg(test)]

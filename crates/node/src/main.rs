@@ -13,23 +13,34 @@ mod clock;
 mod data_dir;
 mod db;
 mod demo;
+mod dev;
 mod difference;
+mod duration_arg;
 mod engine_arg;
 mod export;
 mod fetch;
+mod follow;
 mod generate;
 mod import;
 mod import_snapshot;
 mod init;
 mod interrupt;
+mod logging;
+mod metrics;
+mod node;
+mod node_config;
 mod out;
 mod proof;
 mod replay;
+mod serve;
 mod simulate;
 mod spec_test;
 mod stateless;
+mod status;
+mod stop;
 mod store_args;
 mod style;
+mod top;
 mod trace_file;
 mod verdict;
 mod witness_root;
@@ -37,7 +48,7 @@ mod worker_counts;
 
 use clap::Parser;
 use cli::{Cli, Command};
-use demo::DemoArgs;
+use dev::DevArgs;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use verdict::Verdict;
@@ -62,6 +73,10 @@ fn told(report: &eyre::Report) -> String {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Some(Command::Dev(args)) => dev::run(&args),
+        Some(Command::Node(args)) => node::run(&args),
+        Some(Command::Status(args)) => status::run(&args),
+        Some(Command::Top(args)) => top::run(&args),
         Some(Command::Replay(args)) => replay::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Simulate(args)) => simulate::run(&args),
@@ -76,7 +91,7 @@ fn main() -> ExitCode {
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Fetch(args)) => fetch::run(&args),
-        None => demo::run(&DemoArgs::default()),
+        None => dev::run(&DevArgs::usual()),
     };
     match result {
         Ok(verdict) => verdict.into(),

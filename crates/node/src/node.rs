@@ -1,7 +1,6 @@
 //! `motet node`: the node of a longer life, as its configuration file describes it.
 
 use crate::data_dir;
-use crate::dev::accounts::{ACCOUNTS, DevAccounts};
 use crate::engine_arg::cores;
 use crate::follow::FollowOptions;
 use crate::init::genesis_file;
@@ -13,16 +12,13 @@ use crate::serve::{self, Port, Service, Storage, jwt_secret};
 use crate::verdict::Verdict;
 use clap::Args;
 use eyre::{WrapErr, ensure, eyre};
-use motet_chain::build::GasLimit;
-use motet_chain::pool::{PoolLimits, PoolOptions};
-use motet_chain::{BlockSettings, Mining};
+use motet_chain::{BlockSettings, GasLimit, Mining, PoolLimits, PoolOptions};
 use motet_exec::ExecutorConfig;
 use motet_rpc::{AllowedNames, OpenGroups, ServerConfig, ServerLimits, TlsFiles};
 use std::fs;
 use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -99,16 +95,12 @@ fn service(config: &NodeConfig) -> eyre::Result<Service> {
     let mut options = data_dir::options();
     options.archive = config.archive;
     let workers = config.execution.workers.map_or_else(cores, |workers| usize::from(NonZeroU16::get(workers)));
-    let dev = match config.rpc.dev_keys {
-        true => Some(DevAccounts::derive(&config.rpc.mnemonic, ACCOUNTS)?),
-        false => None,
-    };
     let mut ports = vec![port(&config.rpc)?];
     if let Some(engine) = &config.engine_api {
         let mut server = ServerConfig::new(SocketAddr::new(engine.host, engine.port));
         server.limits = ServerLimits::engine();
         server.jwt = Some(jwt_secret(&engine.jwt_secret)?);
-        ports.push(Port { config: server, groups: OpenGroups { engine: true, ..OpenGroups::default() } });
+        ports.push(Port { config: server, groups: OpenGroups::default(), has_engine_api: true });
     }
     Ok(Service {
         role: match config.role {
@@ -128,7 +120,9 @@ fn service(config: &NodeConfig) -> eyre::Result<Service> {
             poll: follower.poll.0,
             timeout: follower.timeout.0,
         }),
-        dev: dev.map(|dev| Arc::new(motet_rpc::DevAccounts::new(dev.signers().iter().cloned()))),
+        // A node of a longer life holds no keys.
+        signers: Vec::new(),
+        fork: None,
         ports,
         metrics: config.metrics.as_ref().map(|metrics| SocketAddr::new(metrics.host, metrics.port)),
     })
@@ -177,7 +171,7 @@ fn port(rpc: &RpcConfig) -> eyre::Result<Port> {
         limits.request_time_max = time.0;
     }
     let groups = OpenGroups { debug: rpc.debug, trace: rpc.trace, txpool: rpc.txpool, ..OpenGroups::default() };
-    Ok(Port { config, groups })
+    Ok(Port { config, groups, has_engine_api: false })
 }
 
 fn pool(config: &PoolConfig) -> PoolOptions {

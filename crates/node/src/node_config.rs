@@ -10,7 +10,6 @@
 mod place;
 mod values;
 
-use crate::dev::accounts::MNEMONIC;
 use crate::engine_arg::EngineName;
 use crate::init::genesis_file::PublicChain;
 use crate::logging::{LogFormat, parse_filter};
@@ -109,8 +108,6 @@ pub(crate) struct RpcConfig {
     pub(crate) debug: bool,
     pub(crate) trace: bool,
     pub(crate) txpool: bool,
-    pub(crate) dev_keys: bool,
-    pub(crate) mnemonic: String,
     pub(crate) jwt_secret: Option<PathBuf>,
     pub(crate) tls_certificate: Option<PathBuf>,
     pub(crate) tls_key: Option<PathBuf>,
@@ -210,10 +207,6 @@ impl NodeConfig {
     /// What cannot stand beside each other: the key, and why.
     fn contradiction(&self) -> Option<(&'static str, String)> {
         let Self { rpc, producer, .. } = self;
-        if rpc.dev_keys && !rpc.host.is_loopback() {
-            let what = "a node that holds keys which everybody knows listens to this machine alone: 127.0.0.1 or ::1";
-            return Some(("rpc.host", format!("{}: {what}", rpc.host)));
-        }
         if let Err(error) = parse_filter(&self.log.level) {
             return Some(("log.level", error.to_string()));
         }
@@ -282,8 +275,6 @@ impl Default for RpcConfig {
             debug: false,
             trace: false,
             txpool: false,
-            dev_keys: false,
-            mnemonic: MNEMONIC.to_owned(),
             jwt_secret: None,
             tls_certificate: None,
             tls_key: None,

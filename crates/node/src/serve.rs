@@ -16,17 +16,19 @@ pub(crate) use ports::{Port, jwt_secret};
 pub(crate) use storage::Storage;
 
 use crate::clock;
+use crate::dev::fork::DevFork;
 use crate::follow::{FollowOptions, Follower};
 use crate::metrics::{MeteredExecutor, NodeMetrics, NodeStatus, Observed, PoolFigures, Role, serve_metrics};
 use crate::stop::Stop;
+use alloy_primitives::{B256, U256, keccak256};
+use alloy_signer_local::PrivateKeySigner;
 use eyre::{WrapErr, bail, ensure};
-use motet_chain::pool::PoolOptions;
 use motet_chain::{
-    BlockSettings, Chain, ChainOptions, ChainReader, EngineExecutor, GenesisBlock, LiveChain, Mining, Producer,
-    ProducerClock, SealError, Sealed,
+    BlockSettings, Chain, ChainOptions, ChainReader, EngineExecutor, GenesisBlock, LiveChain, Mining, PoolOptions,
+    Producer, ProducerClock, SealError, Sealed,
 };
 use motet_exec::{Engine, ExecutorConfig};
-use motet_rpc::{RpcContext, RpcLimits, RpcMetrics, RunningServer};
+use motet_rpc::{DevAccounts, DevControl, RpcContext, RpcLimits, RpcMetrics, RunningServer};
 use prometheus_client::registry::Registry;
 use signals::Signals;
 use std::net::SocketAddr;
@@ -62,8 +64,10 @@ pub(crate) struct Service {
     pub(crate) mining: Option<(Mining, BlockSettings)>,
     /// Whom to follow, if anybody.
     pub(crate) follow: Option<FollowOptions>,
-    /// What development tools may ask for, if they may.
-    pub(crate) dev: Option<Arc<motet_rpc::DevAccounts>>,
+    /// Keys that it signs with for whoever asks.
+    pub(crate) signers: Vec<PrivateKeySigner>,
+    /// The other node's chain that this one starts from, if one does, and what its accounts have at the start.
+    pub(crate) fork: Option<(DevFork, U256)>,
     pub(crate) ports: Vec<Port>,
     pub(crate) metrics: Option<SocketAddr>,
 }
@@ -86,8 +90,21 @@ pub(crate) struct Running {
 /// # Errors
 /// When the chain cannot be opened, or an address not be had.
 pub(crate) fn start(service: Service) -> eyre::Result<Running> {
-    let Service { role, storage, genesis, options, engine, config, pool, mining, follow, dev, ports, metrics } =
-        service;
+    let Service {
+        role,
+        storage,
+        genesis,
+        options,
+        engine,
+        config,
+        pool,
+        mining,
+        follow,
+        signers,
+        fork,
+        ports,
+        metrics,
+    } = service;
     let since = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
@@ -98,14 +115,23 @@ pub(crate) fn start(service: Service) -> eyre::Result<Running> {
     // From here on a signal is a wish that is met in order, not the end of the process.
     let signals = runtime.block_on(async { Signals::listen() }).wrap_err("signals")?;
     let counts = NodeMetrics::default();
-    let live = Arc::new(open(&storage, genesis, options, engine, config, pool, &counts)?);
+    let live =
+        Arc::new(open(&storage, genesis, fork.as_ref().map(|(fork, _)| fork), options, engine, config, pool, &counts)?);
     let producer = mining.map(|(mining, settings)| producer(&live, mining, settings, &counts));
     let context = RpcContext::new(Arc::clone(&live), RpcLimits::default());
     if let Some(producer) = &producer {
         context.set_producer(Arc::clone(producer));
     }
-    if let Some(dev) = dev {
-        context.set_dev(dev);
+    if let Some((fork, balance)) = &fork {
+        fork.fund(&live, signers.iter().map(PrivateKeySigner::address), *balance)?;
+    }
+    if !signers.is_empty() {
+        let control = DevControl::new(DevAccounts::new(signers), instance());
+        let control = match &fork {
+            Some((fork, _)) => control.with_fork(fork.source()),
+            None => control,
+        };
+        context.set_dev(Arc::new(control));
     }
     let observed = Arc::new(observed(&live));
     let rpc_metrics = RpcMetrics::default();
@@ -208,6 +234,7 @@ impl Running {
 fn open(
     storage: &Storage,
     genesis: Option<GenesisBlock>,
+    fork: Option<&DevFork>,
     options: ChainOptions,
     engine: Engine,
     config: ExecutorConfig,
@@ -216,6 +243,9 @@ fn open(
 ) -> eyre::Result<LiveChain> {
     let dir = storage.path();
     let chain = open_chain(dir, genesis, options)?;
+    if let Some(fork) = fork {
+        chain.attach(Arc::clone(fork.state())).wrap_err("--fork-url")?;
+    }
     let executor = EngineExecutor::new(engine, ExecutorConfig { clock: clock::now_ns, ..config });
     let executor = Box::new(MeteredExecutor::new(executor, counts.clone()));
     let pool = PoolOptions { journal: Some(dir.join(POOL_JOURNAL)), ..pool };
@@ -291,6 +321,12 @@ fn observed(live: &Arc<LiveChain>) -> Observed {
         PoolFigures { pending: status.pending as u64, queued: status.queued as u64 }
     };
     Observed { reader: live.reader().clone(), pool: Box::new(figures) }
+}
+
+/// Differs from start to start.
+fn instance() -> B256 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    keccak256(format!("motet {} {}", now.as_nanos(), std::process::id()))
 }
 
 fn wall_seconds() -> u64 {

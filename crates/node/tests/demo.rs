@@ -50,15 +50,6 @@ fn equal_seeds_give_equal_blocks() {
 }
 
 #[test]
-fn without_a_command_the_demo_runs() {
-    let temporary = trace_path("alone");
-    let shown = text(&motet(&[], &temporary));
-    assert!(shown.starts_with("500 transactions from seed "), "{shown}");
-    assert!(shown.contains("all engines agree"), "{shown}");
-    assert!(temporary.join("motet-demo.trace.json").is_file());
-}
-
-#[test]
 fn bad_input_exits_with_2() {
     for (args, message) in [
         (&["--txs", "0"][..], "0 is not in 1.."),

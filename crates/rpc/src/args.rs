@@ -69,15 +69,23 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// Checks that there are no more: for methods that change something, before they do.
+    ///
+    /// # Errors
+    /// When there are more.
+    pub fn check_end(&self) -> Result<(), RpcError> {
+        match self.left.is_empty() {
+            true => Ok(()),
+            false => Err(RpcError::params(format!("too many arguments, want at most {}", self.taken))),
+        }
+    }
+
     /// Ends the list.
     ///
     /// # Errors
     /// When there are more.
     pub fn end(self) -> Result<(), RpcError> {
-        match self.left.is_empty() {
-            true => Ok(()),
-            false => Err(RpcError::params(format!("too many arguments, want at most {}", self.taken))),
-        }
+        self.check_end()
     }
 }
 

@@ -4,10 +4,11 @@ use crate::error::RpcError;
 use crate::served_block::ServedBlock;
 use alloy_consensus::transaction::Recovered;
 use alloy_consensus::{Header, Transaction as _};
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, U64, U256};
 use alloy_rlp::Encodable as _;
 use alloy_rpc_types_eth::BlockTransactions;
 use motet_types::Transaction;
+use serde::Serialize;
 
 /// A transaction.
 pub(crate) type RpcTransaction = alloy_rpc_types_eth::Transaction<Transaction>;
@@ -82,15 +83,35 @@ pub(crate) fn transaction_json(block: &ServedBlock, index: usize) -> Result<RpcT
     })
 }
 
-/// A transaction that is in no block. Its price is the most that it may cost.
-pub(crate) fn pending_json(transaction: Transaction, sender: Address) -> RpcTransaction {
+/// A transaction that is in no block: its place is null throughout. Its price is the most that it may cost.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PendingTransaction {
+    #[serde(flatten)]
+    transaction: RpcTransaction,
+    block_timestamp: Option<U64>,
+}
+
+/// A transaction, wherever it is.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum FoundTransaction {
+    /// In a block.
+    Mined(Box<RpcTransaction>),
+    /// In the pool.
+    Pending(Box<PendingTransaction>),
+}
+
+/// A transaction of the pool.
+pub(crate) fn pending_json(transaction: Transaction, sender: Address) -> PendingTransaction {
     let price = transaction.max_fee_per_gas();
-    RpcTransaction {
+    let transaction = RpcTransaction {
         inner: Recovered::new_unchecked(transaction, sender),
         block_hash: None,
         block_number: None,
         transaction_index: None,
         effective_gas_price: Some(price),
         block_timestamp: None,
-    }
+    };
+    PendingTransaction { transaction, block_timestamp: None }
 }

@@ -1,7 +1,7 @@
 //! From what a request calls a block to the block, and to the state after it.
 
 use crate::block_arg::{BlockArg, BlockTag};
-use crate::block_json::{RpcTransaction, pending_json, transaction_json};
+use crate::block_json::{FoundTransaction, pending_json, transaction_json};
 use crate::context::RpcContext;
 use crate::error::RpcError;
 use crate::served_block::ServedBlock;
@@ -98,6 +98,12 @@ impl RpcContext {
         Ok(self.reader().canonical_block(number)?.map(|block| Arc::new(ServedBlock::new(block))))
     }
 
+    /// Whether the store is not on its way to another head right now.
+    pub(crate) fn is_store_at_head(&self) -> bool {
+        let head = self.reader().head().hash();
+        self.reader().store().head().is_some_and(|stored| stored.hash == head)
+    }
+
     /// Hash of the canonical block at a height.
     pub(crate) fn canonical_hash(&self, number: u64) -> Result<Option<B256>, RpcError> {
         let head = self.reader().head();
@@ -139,13 +145,16 @@ impl RpcContext {
         Ok(None)
     }
 
-    /// A transaction that became pending lately: by now it may be in a block.
-    pub(crate) fn pending_transaction(&self, hash: &B256) -> Option<RpcTransaction> {
-        if let Some(transaction) = self.live.pool().get(hash) {
-            return Some(pending_json(transaction.tx.clone(), transaction.sender));
+    /// A transaction of the chain, or of the pool; `None`: it is nowhere.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) fn found_transaction(&self, hash: &B256) -> Result<Option<FoundTransaction>, RpcError> {
+        if let Some((block, index)) = self.transaction(*hash)? {
+            return Ok(Some(FoundTransaction::Mined(Box::new(transaction_json(&block, index)?))));
         }
-        let (block, index) = self.transaction(*hash).ok().flatten()?;
-        transaction_json(&block, index).ok()
+        let waiting = self.live.pool().get(hash);
+        Ok(waiting.map(|waiting| FoundTransaction::Pending(Box::new(pending_json(waiting.tx.clone(), waiting.sender)))))
     }
 
     /// Blob parameters of a block.

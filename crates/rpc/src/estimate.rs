@@ -9,6 +9,7 @@ use crate::error::RpcError;
 use alloy_primitives::U256;
 use motet_exec::call::{CallChecks, CallEnd, CallError, CallOutcome, CallSession, CallTx};
 use motet_types::{Fork, TxError};
+use std::time::{Duration, Instant};
 
 /// Gas of a transfer. Yellow Paper, G_transaction.
 const TRANSFER_GAS: u64 = 21_000;
@@ -20,6 +21,8 @@ const TX_GAS_MAX: u64 = 1 << 24;
 const BLOB_GAS: u64 = 1 << 17;
 /// The search ends when it knows the result to within this part of it, in thousandths.
 const ERROR_PER_MILLE: u128 = 15;
+/// How long the search goes on: what was found until then is enough gas, if more than needed.
+const SEARCH_TIME: Duration = Duration::from_secs(5);
 
 /// The least gas with which a call succeeds, give or take.
 ///
@@ -40,6 +43,7 @@ pub(crate) fn estimate(session: &mut CallSession<'_>, args: &CallArgs, gas_max: 
         Tried::Failed(Some(outcome)) => return Err(failure(outcome, high)),
         Tried::Failed(None) => return Err(out_of_gas(high)),
     };
+    let started = Instant::now();
     // With less than it used it cannot succeed.
     let mut low = outcome.gas_used.saturating_sub(1);
     // It needs what it used before refunds; each call inside keeps a 64th back (EIP-150).
@@ -53,11 +57,12 @@ pub(crate) fn estimate(session: &mut CallSession<'_>, args: &CallArgs, gas_max: 
         }
     }
     while low.saturating_add(1) < high {
-        if u128::from(high - low) * 1000 < u128::from(high) * ERROR_PER_MILLE {
+        let is_near = u128::from(high - low) * 1000 < u128::from(high) * ERROR_PER_MILLE;
+        if is_near || started.elapsed() > SEARCH_TIME {
             break;
         }
         // Most calls need little more than they use.
-        let middle = (low + (high - low) / 2).min(low.saturating_mul(2));
+        let middle = (low + (high - low) / 2).min(low.saturating_mul(2)).max(low.saturating_add(1));
         match attempt(session, &tx, middle)? {
             Tried::Succeeded(_) => high = middle,
             Tried::Failed(_) => low = middle,

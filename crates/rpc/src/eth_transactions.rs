@@ -2,7 +2,7 @@
 
 use crate::args::Args;
 use crate::block_arg::{BlockArg, HeightArg};
-use crate::block_json::{RpcTransaction, pending_json, transaction_json};
+use crate::block_json::{RpcTransaction, transaction_json};
 use crate::context::RpcContext;
 use crate::error::RpcError;
 use crate::hex_args::{HashArg, NumberArg};
@@ -17,7 +17,7 @@ pub(crate) struct EthTransactions;
 
 impl MethodSet for EthTransactions {
     fn add_to(methods: &mut Methods) {
-        methods.add("eth_getTransactionByHash", |ctx, args| transaction(ctx, hash(args)?));
+        methods.add("eth_getTransactionByHash", |ctx, args| ctx.found_transaction(&hash(args)?));
         methods.add("eth_getTransactionReceipt", |ctx, args| receipt(ctx, hash(args)?));
         methods.add("eth_getTransactionByBlockNumberAndIndex", |ctx, args| {
             let HeightArg(at) = args.required("block number")?;
@@ -37,13 +37,6 @@ impl MethodSet for EthTransactions {
 fn hash(args: &mut Args<'_>) -> Result<B256, RpcError> {
     let HashArg(hash) = args.required("hash")?;
     Ok(hash)
-}
-
-fn transaction(ctx: &RpcContext, hash: B256) -> Result<Option<RpcTransaction>, RpcError> {
-    if let Some((block, index)) = ctx.transaction(hash)? {
-        return transaction_json(&block, index).map(Some);
-    }
-    Ok(ctx.live.pool().get(&hash).map(|waiting| pending_json(waiting.tx.clone(), waiting.sender)))
 }
 
 /// The receipt of a transaction of the chain; `None`: it is not there, or not yet.

@@ -2,7 +2,7 @@
 
 use crate::args::Args;
 use crate::block_arg::BlockArg;
-use crate::block_json::RpcTransaction;
+use crate::block_json::FoundTransaction;
 use crate::context::RpcContext;
 use crate::error::RpcError;
 use crate::follower::{FollowError, Follower, Step};
@@ -107,7 +107,7 @@ enum Kind {
 enum Changes {
     Logs(Vec<RpcLog>),
     Hashes(Vec<B256>),
-    Transactions(Vec<RpcTransaction>),
+    Transactions(Vec<FoundTransaction>),
 }
 
 impl Filters {
@@ -176,7 +176,10 @@ fn changes(ctx: &RpcContext, args: &mut Args<'_>) -> Result<Changes, RpcError> {
             let (hashes, end) = ctx.events.pending_since(*place, PENDING_MAX);
             *place = end;
             Ok(match is_full {
-                true => Changes::Transactions(hashes.iter().filter_map(|hash| ctx.pending_transaction(hash)).collect()),
+                true => {
+                    let found = hashes.iter().filter_map(|hash| ctx.found_transaction(hash).ok().flatten());
+                    Changes::Transactions(found.collect())
+                }
                 false => Changes::Hashes(hashes),
             })
         }

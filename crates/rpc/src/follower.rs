@@ -56,9 +56,9 @@ impl Follower {
         let mut steps = Vec::new();
         while ctx.canonical_hash(at.number)? != Some(at.hash) {
             let Some(block) = ctx.events.removed(&at.hash) else {
-                // The chain changes a moment before it tells.
-                let is_told = ctx.events.told_head() == ctx.reader().head().hash();
-                return if is_told && ctx.canonical_hash(at.number)? != Some(at.hash) {
+                // The chain changes a moment before it tells, and its store a moment before that.
+                let is_settled = ctx.events.told_head() == ctx.reader().head().hash() && ctx.is_store_at_head();
+                return if is_settled && ctx.canonical_hash(at.number)? != Some(at.hash) {
                     Err(FollowError::Lost)
                 } else {
                     Ok(Vec::new())

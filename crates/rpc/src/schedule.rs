@@ -18,7 +18,7 @@ use std::time::Instant;
 use trace::ScheduleTrace;
 
 /// Most workers that a request may have a block executed by.
-const WORKERS_MAX: usize = 64;
+const WORKERS_MAX: usize = 16;
 /// Places that an answer about contention has where the request does not say.
 const PLACES: usize = 20;
 /// Most places that it may ask for.

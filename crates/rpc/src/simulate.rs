@@ -21,6 +21,7 @@ use crate::error::RpcError;
 use alloy_rpc_types_eth::state::StateOverride;
 use answer::SimulatedBlock;
 use block::Simulator;
+use motet_chain::RootOf;
 use serde::Deserialize;
 
 /// Most blocks of a simulation, those that fill gaps among them. execution-apis, eth_simulateV1.
@@ -64,12 +65,16 @@ pub(crate) fn simulate(context: &RpcContext, args: &mut Args<'_>) -> Result<Vec<
     }
     let base = CallBase::find(context, at)?;
     let plans = plan::plan(&base.block.block().header, wanted.block_state_calls)?;
-    let mut simulator = Simulator::new(context, &base, wanted.validation, wanted.trace_transfers);
-    let mut blocks = Vec::with_capacity(plans.len());
-    for plan in plans {
-        blocks.push(simulator.block(plan, wanted.return_full_transactions)?);
+    let (number, hash) = (base.block.number(), base.block.hash());
+    let run = |roots: RootOf<'_>| -> Result<Vec<SimulatedBlock>, RpcError> {
+        let mut simulator = Simulator::new(context, &base, wanted.validation, wanted.trace_transfers, roots);
+        plans.into_iter().map(|plan| simulator.block(plan, wanted.return_full_transactions)).collect()
+    };
+    if context.reader().head().hash() == hash {
+        // The state of the head is at hand: nobody has to wait while calls run.
+        return run(&mut |changes| context.live.what_if(number, hash, |roots| roots(changes))?);
     }
-    Ok(blocks)
+    context.live.what_if(number, hash, run)?
 }
 
 fn too_many_blocks() -> RpcError {

@@ -159,7 +159,7 @@ fn next_messages(ctx: &RpcContext, topic: &Topic, mut place: Place) -> (Vec<Box<
         }
         for hash in &hashes {
             match is_full {
-                true => messages.extend(ctx.pending_transaction(hash).and_then(message)),
+                true => messages.extend(ctx.found_transaction(hash).ok().flatten().and_then(message)),
                 false => messages.extend(message(hash)),
             }
         }
@@ -180,9 +180,12 @@ fn next_messages(ctx: &RpcContext, topic: &Topic, mut place: Place) -> (Vec<Box<
             (Topic::Heads, Step::Added(block)) => messages.extend(message(header_json(block))),
             (Topic::Logs(query), step) => match step_logs(ctx, query, step) {
                 Ok(logs) => messages.extend(logs.into_iter().filter_map(message)),
-                // The block left the chain before its receipts were read. Nothing was told of it, so nothing is to be taken
-                // back: its removal will name logs that the client does not know, as with any client that comes late.
-                Err(error) => tracing::debug!(%error, "logs of a block are gone"),
+                // The block left the chain before its receipts were read. Nothing of all this is told: the head that comes next
+                // wakes this again, at the place where it stands.
+                Err(error) => {
+                    tracing::debug!(%error, "the chain changes while it is followed");
+                    return (Vec::new(), None);
+                }
             },
             _ => {}
         }

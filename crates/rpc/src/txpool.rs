@@ -1,6 +1,6 @@
 //! `txpool_*`: what waits for a block.
 
-use crate::block_json::{RpcTransaction, pending_json};
+use crate::block_json::{PendingTransaction, pending_json};
 use crate::context::RpcContext;
 use crate::error::RpcError;
 use crate::hex_args::AddressArg;
@@ -71,7 +71,7 @@ fn check_count(count: usize) -> Result<(), RpcError> {
     Ok(())
 }
 
-fn whole(transaction: &PoolTransaction) -> RpcTransaction {
+fn whole(transaction: &PoolTransaction) -> PendingTransaction {
     pending_json(transaction.tx.clone(), transaction.sender)
 }
 

@@ -7,7 +7,7 @@ use alloy_consensus::{SignableTransaction, TxEnvelope, TxLegacy};
 use alloy_eips::eip2718::{Decodable2718, Encodable2718};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, bytes, hex, keccak256};
 use alloy_signer::SignerSync;
-use dev_node::{CONTRACT, DevNode, ETHER, WALL, WHALE, signer};
+use dev_node::{CODE, CONTRACT, DevNode, ETHER, WALL, WHALE, signer};
 use motet_types::{Location, Value as StateValue, chain_sender};
 use serde_json::{Value, json};
 use support::Dir;
@@ -67,6 +67,54 @@ fn what_is_set_is_what_transactions_of_the_next_block_find() {
     let receipts = node.context.reader().receipts(1).unwrap().unwrap();
     assert!(receipts[0].is_success());
     assert!(node.balance(WHALE) < U256::from(ETHER));
+}
+
+#[test]
+fn every_way_to_read_the_head_shows_what_was_set() {
+    let dir = Dir::new();
+    let node = DevNode::open(&dir.0);
+    node.call("evm_mine", json!([]));
+    node.call("anvil_setBalance", json!([CONTRACT, "0x1234"]));
+    node.call("anvil_setNonce", json!([CONTRACT, "0x7"]));
+    node.call("anvil_setStorageAt", json!([CONTRACT, "0x1", B256::with_last_byte(9)]));
+    node.call("anvil_setCode", json!([WHALE, CODE.clone()]));
+    let head = node.context.reader().head().hash();
+    for at in [json!("latest"), json!("pending"), json!("0x1"), json!({"blockHash": head})] {
+        assert_eq!(node.call("eth_getBalance", json!([CONTRACT, at])), json!("0x1234"), "{at}");
+        assert_eq!(node.call("eth_getTransactionCount", json!([CONTRACT, at])), json!("0x7"), "{at}");
+        assert_eq!(node.call("eth_getStorageAt", json!([CONTRACT, "0x1", at])), json!(B256::with_last_byte(9)), "{at}");
+        assert_eq!(node.call("eth_getCode", json!([WHALE, at])), json!(CODE.clone()), "{at}");
+        let called = node.call("eth_call", json!([{"to": CONTRACT}, at]));
+        assert_eq!(called, json!(B256::with_last_byte(9)), "{at}");
+    }
+    assert_eq!(node.call("eth_getBalance", json!([CONTRACT, "0x0"])), json!("0x0"), "blocks below are as they were");
+    // What is sent without gas is given what it needs, by the state that it will find.
+    node.call("eth_sendTransaction", json!([{"to": WHALE}]));
+    node.call("eth_sendTransaction", json!([{"to": WHALE}]));
+    node.call("evm_mine", json!([]));
+    let receipts = node.context.reader().receipts(2).unwrap().unwrap();
+    assert!(receipts.len() == 2 && receipts.iter().all(|receipt| receipt.is_success()), "{receipts:?}");
+    assert!(receipts[1].cumulative_gas_used() < 150_000);
+    let listed = node.call("eth_getTransactionByBlockNumberAndIndex", json!(["0x2", "0x0"]));
+    assert_eq!(listed["from"], json!(signer().address()));
+    node.call("anvil_setCode", json!([WHALE, "0x5f5ffd"]));
+    let reverts = node.fail("eth_sendTransaction", json!([{"to": WHALE}]));
+    assert!(reverts.1.contains("execution reverted"), "{reverts:?}");
+}
+
+#[test]
+fn an_impersonated_sender_is_shown_as_the_sender() {
+    let dir = Dir::new();
+    let node = DevNode::open(&dir.0);
+    node.call("anvil_setBalance", json!([WHALE, "0xde0b6b3a7640000"]));
+    node.call("anvil_impersonateAccount", json!([WHALE]));
+    let hash = node.call("eth_sendTransaction", json!([{"from": WHALE, "to": CONTRACT}]));
+    assert_eq!(node.call("eth_getTransactionByHash", json!([hash]))["from"], json!(WHALE), "while it waits");
+    node.call("evm_mine", json!([]));
+    assert_eq!(node.call("eth_getTransactionByHash", json!([hash]))["from"], json!(WHALE));
+    assert_eq!(node.call("eth_getTransactionReceipt", json!([hash]))["from"], json!(WHALE));
+    let block = node.call("eth_getBlockByNumber", json!(["latest", true]));
+    assert_eq!(block["transactions"][0]["from"], json!(WHALE));
 }
 
 #[test]

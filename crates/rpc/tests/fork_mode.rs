@@ -115,6 +115,8 @@ fn a_fork_sees_the_remote_state_at_its_block_and_changes_only_its_own() {
         let before = source.balance(from);
         assert_eq!((node.balance(from), node.balance(WHALE)), (before, U256::from(3 * ETHER)));
         assert_eq!((node.slot(CONTRACT, 1), node.nonce(from)), (U256::from(9), 1));
+        // Code comes with its account.
+        assert_eq!(node.balance(CONTRACT), U256::ZERO);
         assert_eq!(node.value(Location::Code(keccak256(&CODE))), StateValue::Code(CODE.clone()));
         // The other node goes on; what is seen of it here does not.
         source.call("anvil_setStorageAt", json!([CONTRACT, "0x2", B256::with_last_byte(7)]));
@@ -164,6 +166,7 @@ fn zeros_of_the_fork_hide_what_is_remote_also_after_a_restart_without_the_other_
         assert_eq!(node.value(Location::Code(keccak256(&CODE))), StateValue::Code(CODE.clone()));
     };
     check(&node);
+    node.transfer(Address::repeat_byte(0x11), 1);
     node.call("anvil_mine", json!([2]));
     check(&node);
     let from = signer().address();

@@ -119,7 +119,7 @@ fn decode(
 fn words_of(error: alloy_eips::eip2718::Eip2718Error) -> String {
     match error {
         alloy_eips::eip2718::Eip2718Error::RlpError(error) => format!("rlp: {error}"),
-        other => other.to_string(),
+        _ => "rlp: expected a transaction".to_owned(),
     }
 }
 

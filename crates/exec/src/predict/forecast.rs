@@ -348,9 +348,14 @@ impl Forecast {
         }
     }
 
-    /// Tells the habits which predicted writes came true.
-    pub(super) fn judge_writes(&self, book: &mut Book, came_true: impl Fn(TxIndex, &Location) -> bool) {
-        for (tx, location) in &self.writes {
+    /// Tells the habits which predicted writes came true, of the transactions that are in the block.
+    pub(super) fn judge_writes(
+        &self,
+        book: &mut Book,
+        is_in: impl Fn(TxIndex) -> bool,
+        came_true: impl Fn(TxIndex, &Location) -> bool,
+    ) {
+        for (tx, location) in self.writes.iter().filter(|(tx, _)| is_in(*tx)) {
             if let Some(habit) = self.group(*tx).and_then(|group| group.key).and_then(|key| book.habit(&key)) {
                 habit.learn_trust(came_true(*tx, location));
             }

@@ -34,8 +34,6 @@ pub(crate) struct DevGenesis {
 impl DevGenesis {
     /// Chain id of development chains.
     pub(crate) const CHAIN_ID: u64 = 31337;
-    /// The newest fork of mainnet that is stable in every tool.
-    pub(crate) const FORK: Fork = Fork::Osaka;
     /// Mainnet's.
     pub(crate) const GAS_LIMIT: u64 = 60_000_000;
 
@@ -137,7 +135,7 @@ mod tests {
     fn usual() -> DevGenesis {
         DevGenesis {
             chain_id: DevGenesis::CHAIN_ID,
-            fork: DevGenesis::FORK,
+            fork: Fork::Osaka,
             gas_limit: DevGenesis::GAS_LIMIT,
             base_fee: None,
             funded: vec![(Address::repeat_byte(7), U256::from(5))],

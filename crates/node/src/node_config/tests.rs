@@ -63,10 +63,6 @@ fn errors_name_line_and_key() {
 #[test]
 fn contradictions_name_the_key() {
     for (text, told) in [
-        (
-            "role = 'producer'\n[rpc]\nhost = '0.0.0.0'\ndev_keys = true\n",
-            "dir/motet.toml:3: rpc.host: 0.0.0.0: a node",
-        ),
         ("role = 'producer'\n[producer]\nmining = 'interval'\n", "dir/motet.toml:3: producer.mining: an interval"),
         ("role = 'producer'\n[producer]\nblock_time = '2s'\n", "dir/motet.toml:3: producer.block_time: blocks on"),
         ("role = 'follower'\n", "dir/motet.toml:1: role: a follower needs"),

@@ -2,8 +2,8 @@
 
 use eyre::WrapErr;
 use motet_rpc::{
-    JwtSecret, Methods, OpenGroups, RpcContext, RpcMetrics, RpcServer, RunningServer, ServerConfig, ServerError,
-    open_methods,
+    EngineApi, JwtSecret, Methods, OpenGroups, RpcContext, RpcMetrics, RpcServer, RunningServer, ServerConfig,
+    ServerError, open_methods,
 };
 use std::fs;
 use std::path::Path;
@@ -17,12 +17,15 @@ const SECRET_BYTES_MAX: u64 = 4096;
 pub(crate) struct Port {
     pub(crate) config: ServerConfig,
     pub(crate) groups: OpenGroups,
+    /// Whether a consensus client leads the node by this port. It must ask for a token then.
+    pub(crate) has_engine_api: bool,
 }
 
 impl Port {
     /// The methods of the port.
     pub(super) fn methods(&self, context: &Arc<RpcContext>) -> Methods {
-        open_methods(Arc::clone(context), self.groups)
+        let methods = open_methods(Arc::clone(context), self.groups);
+        if self.has_engine_api { methods.with::<EngineApi>() } else { methods }
     }
 
     /// Opens it.

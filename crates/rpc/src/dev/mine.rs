@@ -30,6 +30,7 @@ pub(super) fn add_to(methods: &mut Methods) {
             Some(MineOptions::Timestamp(timestamp)) => (Some(timestamp), None),
             Some(MineOptions::Named { timestamp, blocks }) => (timestamp, blocks),
         };
+        args.check_end()?;
         if let Some(timestamp) = timestamp {
             let next = check_next(ctx, timestamp)?;
             control::producer(ctx)?.with_settings(|settings| settings.clock.next = Some(next));
@@ -41,6 +42,7 @@ pub(super) fn add_to(methods: &mut Methods) {
         methods.add(name, |ctx, args| {
             let blocks = args.optional("blocks")?;
             let interval = args.optional::<Number>("interval")?.map(seconds).transpose()?;
+            args.check_end()?;
             mine(ctx, blocks, interval)
         });
     }

@@ -4,8 +4,11 @@ use super::accounts::{DevAccounts, Sealed};
 use super::control;
 use super::fill::{Defaults, build, fill};
 use super::sign;
+use crate::call_args::CallArgs;
+use crate::call_state::CallBase;
 use crate::context::RpcContext;
 use crate::error::RpcError;
+use crate::estimate::estimate;
 use crate::methods::Methods;
 use alloy_consensus::{SignableTransaction, TxEnvelope};
 use alloy_dyn_abi::TypedData;
@@ -18,7 +21,11 @@ use motet_types::Transaction;
 /// Adds the methods.
 pub(super) fn add_to(methods: &mut Methods) {
     for name in ["eth_sendTransaction", "eth_sendUnsignedTransaction"] {
-        methods.add(name, |ctx, args| send(ctx, args.required("transaction")?));
+        methods.add(name, |ctx, args| {
+            let request = args.required("transaction")?;
+            args.check_end()?;
+            send(ctx, request)
+        });
     }
     methods.add("eth_signTransaction", |ctx, args| {
         let accounts = control::of(ctx)?.accounts();
@@ -92,6 +99,9 @@ fn complete(
 
 /// Gas for a transaction that does not say how much it needs.
 fn gas_for(ctx: &RpcContext, request: &TransactionRequest) -> Result<u64, RpcError> {
-    let _ = request;
-    Ok(ctx.reader().head().block().header.gas_limit.min(1 << 24))
+    // Its nonce may be one of the pool's, which the state does not know yet.
+    let call = CallArgs(TransactionRequest { nonce: None, ..request.clone() });
+    let base = CallBase::find(ctx, None)?;
+    let mut session = base.session_for(ctx, &call, None, None)?;
+    estimate(&mut session, &call, ctx.limits.call_gas_max)
 }

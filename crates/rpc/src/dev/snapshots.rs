@@ -43,6 +43,7 @@ pub(super) fn add_to(methods: &mut Methods) {
     for name in ["evm_revert", "anvil_revert"] {
         methods.add(name, |ctx, args| {
             let id: Number = args.required("id")?;
+            args.check_end()?;
             match id.to_u64() {
                 Some(id) => go_back(ctx, control::of(ctx)?, id),
                 None => Ok(false),
@@ -55,6 +56,7 @@ pub(super) fn add_to(methods: &mut Methods) {
             if options.is_some_and(|options| options.contains_key("forking")) {
                 return Err(RpcError::params("invalid argument 0: forking: a fork is chosen when the node starts"));
             }
+            args.check_end()?;
             reset(ctx, control::of(ctx)?)
         });
     }

@@ -3,6 +3,7 @@
 use alloy_primitives::B256;
 use motet_chain::ChainBlock;
 use motet_exec::{AbortedBy, Engine, Execution, TraceEvent, TraceWhat};
+use motet_types::{BlockRecord, Location, TxIndex};
 use serde::Serialize;
 
 /// The schedule of one execution of a block.
@@ -52,6 +53,7 @@ struct Event {
 struct Conflict {
     location: String,
     field: &'static str,
+    writer: Option<u32>,
 }
 
 /// A write that made an execution stale.
@@ -70,7 +72,8 @@ impl ScheduleTrace {
         wall_ns: u64,
     ) -> Self {
         let report = &execution.report;
-        let mut events: Vec<Event> = report.trace.iter().map(|event| Event::new(event, started_ns)).collect();
+        let mut events: Vec<Event> =
+            report.trace.iter().map(|event| Event::new(event, started_ns, &execution.outcome.record)).collect();
         events.sort_by_key(|event| (event.start_ns, event.worker, event.end_ns));
         Self {
             schema: "motet-trace/1",
@@ -92,7 +95,7 @@ impl ScheduleTrace {
 }
 
 impl Event {
-    fn new(event: &TraceEvent, started_ns: u64) -> Self {
+    fn new(event: &TraceEvent, started_ns: u64, record: &BlockRecord) -> Self {
         let mut this = Self {
             worker: event.worker,
             start_ns: event.start_ns.saturating_sub(started_ns),
@@ -115,7 +118,11 @@ impl Event {
             TraceWhat::Deferred => this.what = "deferred",
             TraceWhat::InOrder { conflict } => {
                 this.what = "in_order";
-                this.conflict = conflict.map(|at| Conflict { location: at.location.to_string(), field: at.field });
+                this.conflict = conflict.map(|at| Conflict {
+                    location: at.location.to_string(),
+                    field: at.field,
+                    writer: writer_below(record, at.location, event.tx),
+                });
             }
             TraceWhat::Committed { count } => (this.what, this.count) = ("committed", Some(*count)),
         }
@@ -127,4 +134,30 @@ impl From<AbortedBy> for Aborted {
     fn from(by: AbortedBy) -> Self {
         Self { location: by.location.to_string(), writer: by.writer.0 }
     }
+}
+
+/// The last transaction below `tx` that wrote a location; `None`: none did.
+fn writer_below(record: &BlockRecord, location: Location, tx: TxIndex) -> Option<u32> {
+    let (address, slot) = match location {
+        Location::Account(address) => (address, None),
+        Location::Slot(address, slot) => (address, Some(slot)),
+        Location::Code(_) | Location::BlockHash(_) => return None,
+    };
+    let at = record.list.binary_search_by_key(&address, |account| account.address).ok()?;
+    let account = record.list.get(at)?;
+    let mut indices: Vec<u64> = Vec::new();
+    match slot {
+        Some(slot) => {
+            let changes = account.storage_changes.iter().filter(|changes| changes.slot == slot);
+            indices.extend(changes.flat_map(|changes| &changes.changes).map(|change| change.block_access_index.0));
+        }
+        None => {
+            indices.extend(account.balance_changes.iter().map(|change| change.block_access_index.0));
+            indices.extend(account.nonce_changes.iter().map(|change| change.block_access_index.0));
+            indices.extend(account.code_changes.iter().map(|change| change.block_access_index.0));
+        }
+    }
+    // Index 0 is what comes before the transactions; transaction i has index i + 1.
+    let last = indices.into_iter().filter(|index| (1..=u64::from(tx.0)).contains(index)).max()?;
+    u32::try_from(last - 1).ok()
 }

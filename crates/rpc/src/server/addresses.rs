@@ -60,9 +60,9 @@ impl Addresses {
     }
 
     /// Whether an address may make so many calls now. A batch of more than a burst counts as a burst.
-    pub(crate) fn may_call(&self, address: IpAddr, calls: u32) -> bool {
+    pub(crate) fn may_call(&self, address: IpAddr, calls: impl FnOnce() -> u32) -> bool {
         let Some(rates) = &self.rates else { return true };
-        let calls = NonZeroU32::new(calls).unwrap_or(NonZeroU32::MIN).min(self.burst);
+        let calls = NonZeroU32::new(calls()).unwrap_or(NonZeroU32::MIN).min(self.burst);
         matches!(rates.check_key_n(&network(address), calls), Ok(Ok(())))
     }
 
@@ -112,9 +112,9 @@ mod tests {
         };
         let addresses = Addresses::new(&limits);
         let [first, second] = ["10.0.0.1", "10.0.0.2"].map(|text| text.parse::<IpAddr>().unwrap());
-        assert!(addresses.may_call(first, 2) && addresses.may_call(first, 1) && !addresses.may_call(first, 1));
-        assert!(addresses.may_call(second, 1000) && !addresses.may_call(second, 1));
+        assert!(addresses.may_call(first, || 2) && addresses.may_call(first, || 1) && !addresses.may_call(first, || 1));
+        assert!(addresses.may_call(second, || 1000) && !addresses.may_call(second, || 1));
         addresses.tidy();
-        assert!(!addresses.may_call("::ffff:10.0.0.1".parse().unwrap(), 1));
+        assert!(!addresses.may_call("::ffff:10.0.0.1".parse().unwrap(), || 1));
     }
 }

@@ -28,6 +28,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Requests up to this size are parsed by the thread that has read them.
 const PARSED_IN_PLACE_BYTES_MAX: usize = 64 << 10;
 
+/// See [`respond`].
+const UNSUBSCRIBE_AGAIN_AFTER: Duration = Duration::from_millis(5);
+
 /// Finds methods and runs them. One for all connections of a port.
 pub(crate) struct Dispatcher {
     works: HashMap<&'static str, (Work, MethodMetrics)>,
@@ -233,7 +236,15 @@ pub(crate) async fn respond(
             callback(typed, Params::new(params), subscriber.sink(), state, Default::default()).await
         }
         (MethodCallback::Unsubscription(callback), Some(_)) => {
-            callback(typed, Params::new(params), connection, response_bytes_max, Default::default())
+            let end = |id| callback(id, Params::new(params), connection, response_bytes_max, Default::default());
+            let ended = end(typed.clone());
+            if ended.as_ref().ends_with("true}") {
+                ended
+            } else {
+                // A subscription is in jsonrpsee's list a moment after its id was told: a client may be that quick.
+                tokio::time::sleep(UNSUBSCRIBE_AGAIN_AFTER).await;
+                end(typed)
+            }
         }
         (MethodCallback::Subscription(_) | MethodCallback::Unsubscription(_), None) => {
             return Responded::Error(RpcError::new(message::METHOD_NOT_FOUND, "notifications not supported"));

@@ -81,7 +81,7 @@ async fn answer(port: &Arc<Port>, peer: Peer, request: Request<Incoming>) -> Res
         Ok(collected) => collected,
         Err(refused) => return refused,
     };
-    if !port.addresses.may_call(peer.address.ip(), calls_in(&body)) {
+    if !port.addresses.may_call(peer.address.ip(), || calls_in(&body)) {
         metrics.refuse(Refusal::Rate);
         return failed(StatusCode::TOO_MANY_REQUESTS, "too many calls from this address");
     }

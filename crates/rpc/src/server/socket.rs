@@ -86,18 +86,38 @@ pub(crate) struct MeteredSocket<S> {
 #[derive(Clone, Debug)]
 pub(crate) struct Meter {
     budget: ByteBudget,
-    held: Arc<Mutex<Held>>,
+    /// More than a message has, with the heads of its frames: what comes beyond it is no message but noise (pings, say).
+    bytes_max: usize,
+    read: Arc<Mutex<BytesRead>>,
 }
 
+#[derive(Debug, Default)]
+struct BytesRead {
+    held: Held,
+    bytes: usize,
+}
+
+/// Bytes that may come besides those of a message.
+const OVERHEAD_BYTES_MAX: usize = 256 << 10;
+
 impl Meter {
-    /// Counts against a budget.
-    pub(crate) fn new(budget: ByteBudget) -> Self {
-        Self { budget, held: Arc::default() }
+    /// Counts against a budget what belongs to messages of at most so many bytes.
+    pub(crate) fn new(budget: ByteBudget, message_bytes_max: usize) -> Self {
+        Self { budget, bytes_max: message_bytes_max.saturating_add(OVERHEAD_BYTES_MAX), read: Arc::default() }
     }
 
     /// What was read since the last time.
     pub(crate) fn take(&self) -> Held {
-        std::mem::take(&mut *self.held.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.read.lock().unwrap_or_else(PoisonError::into_inner)).held
+    }
+
+    fn add(&self, bytes: usize) -> io::Result<()> {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.bytes = read.bytes.saturating_add(bytes);
+        match read.bytes <= self.bytes_max && self.budget.take(&mut read.held, bytes) {
+            true => Ok(()),
+            false => Err(io::ErrorKind::OutOfMemory.into()),
+        }
     }
 }
 
@@ -113,11 +133,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for MeteredSocket<S> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if matches!(read, Poll::Ready(Ok(()))) {
-            let bytes = buf.filled().len().saturating_sub(before);
-            let mut held = self.meter.held.lock().unwrap_or_else(PoisonError::into_inner);
-            if !self.meter.budget.take(&mut held, bytes) {
-                return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
-            }
+            self.meter.add(buf.filled().len().saturating_sub(before))?;
         }
         read
     }

@@ -45,7 +45,7 @@ pub(crate) fn upgrade(port: &Arc<Port>, peer: Peer, request: Request<Incoming>) 
     tokio::spawn(async move {
         // Comes when the response below has gone out.
         let Ok(upgraded) = hyper::upgrade::on(request).await else { return };
-        let meter = Meter::new(port.bodies.clone());
+        let meter = Meter::new(port.bodies.clone(), port.dispatcher.limits.body_bytes_max);
         let socket = MeteredSocket::new(TokioIo::new(upgraded), meter.clone()).compat();
         let socket = futures_util::io::BufReader::new(futures_util::io::BufWriter::new(socket));
         let mut builder = server.into_builder(socket);
@@ -100,10 +100,15 @@ async fn serve(
                 let _ = answer.send(message::error_text(&error)).await;
                 break;
             }
-            Ok(None) => break,
+            // Who is gone needs no answers: requests that wait for their turn are given up.
+            Ok(None) => {
+                writer.abort();
+                return;
+            }
             Err(_) => {
                 port.dispatcher.metrics.refuse(Refusal::Slow);
-                break;
+                writer.abort();
+                return;
             }
         };
         // Not read on while it has as many as it may.
@@ -117,7 +122,7 @@ async fn serve(
         tokio::spawn(async move {
             let text = Bytes::from(text);
             let received = text.len();
-            let reply = if port.addresses.may_call(address, super::http::calls_in(&text)) {
+            let reply = if port.addresses.may_call(address, || super::http::calls_in(&text)) {
                 tokio::select! {
                     reply = port.dispatcher.answer(text, Some(&subscriber)) => reply,
                     // Nobody is there to answer.

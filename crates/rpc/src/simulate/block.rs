@@ -18,14 +18,13 @@ use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{B256, Bloom, U256};
 use alloy_rlp::{BufMut as _, Encodable as _};
 use alloy_rpc_types_eth::{Header as RpcHeader, Log as RpcLog};
-use motet_chain::block_rewards;
 use motet_chain::validate::{next_base_fee, next_excess_blob_gas};
+use motet_chain::{RootOf, block_rewards};
 use motet_exec::call::{CallBlock, CallChecks, CallOutcome, CallSession, WatchedLog};
 use motet_types::{BlockRules, Fork, StateDiff};
 use serde_json::{Value, json};
 
 /// Blocks on top of each other.
-#[derive(Debug)]
 pub(super) struct Simulator<'a> {
     context: &'a RpcContext,
     base: &'a CallBase,
@@ -39,6 +38,7 @@ pub(super) struct Simulator<'a> {
     with_transfers: bool,
     /// Gas that calls may still use.
     gas_left: u64,
+    roots: RootOf<'a>,
 }
 
 /// What the calls of a block came to.
@@ -55,7 +55,13 @@ struct Done {
 }
 
 impl<'a> Simulator<'a> {
-    pub(super) fn new(context: &'a RpcContext, base: &'a CallBase, validates: bool, with_transfers: bool) -> Self {
+    pub(super) fn new(
+        context: &'a RpcContext,
+        base: &'a CallBase,
+        validates: bool,
+        with_transfers: bool,
+        roots: RootOf<'a>,
+    ) -> Self {
         let environment = base.environment(context.reader().spec());
         let base_fork = environment.rules.fork;
         Self {
@@ -68,6 +74,7 @@ impl<'a> Simulator<'a> {
             validates,
             with_transfers,
             gas_left: context.limits.call_gas_max,
+            roots,
         }
     }
 
@@ -182,13 +189,13 @@ impl<'a> Simulator<'a> {
     }
 
     /// The root of the state as it is now.
-    fn state_root(&self) -> Result<B256, RpcError> {
+    fn state_root(&mut self) -> Result<B256, RpcError> {
         let base = &self.base.block;
         let diff = self.session.diff();
         // What a development chain was told to take for true stands below the simulation.
         let interventions = self.context.reader().interventions().over(&base.hash());
         let changes: Vec<&StateDiff> = interventions.as_deref().into_iter().chain([&diff]).collect();
-        Ok(self.context.live.root_with(base.number(), base.hash(), &changes)?)
+        Ok((self.roots)(&changes)?)
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn signer() -> PrivateKeySigner {
 
 /// The rules of these chains.
 pub(crate) fn spec() -> ChainSpec {
-    ChainSpec::at_fork(31337, Fork::Prague)
+    ChainSpec::at_fork(31337, Fork::Cancun)
 }
 
 pub(crate) struct DevNode {

@@ -252,3 +252,14 @@ fn a_server_that_stops_closes_connections() {
     while raw.text().is_some() {}
     assert!(TcpStream::connect(port.address).is_err());
 }
+
+#[test]
+fn pings_without_end_are_cut_off() {
+    let port = Port::open(with_limits(ServerLimits { body_bytes_max: 1000, ..ServerLimits::default() }));
+    let mut raw = Raw::open(&port);
+    // What is sent back is read, so that the pings alone are what is too much.
+    let mut answers = raw.0.try_clone().unwrap();
+    let reading = std::thread::spawn(move || answers.read_to_end(&mut Vec::new()));
+    until(|| !(0..1000).all(|_| raw.frame(0x89, &[7; 100])));
+    let _ = reading.join();
+}

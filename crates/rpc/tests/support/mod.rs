@@ -1,6 +1,8 @@
 //! Chains in directories of their own, with every method over them, called in process.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+pub(crate) mod dev_chain;
+
 use alloy_genesis::Genesis;
 use alloy_rlp::Decodable;
 use jsonrpsee::RpcModule;

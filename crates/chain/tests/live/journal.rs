@@ -1,0 +1,133 @@
+//! What was acknowledged is there after the process has died.
+
+use crate::world::{GWEI, Place, address, boxed, call, engine, genesis, live, next, payment};
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{B256, Bytes, U256, hex};
+use motet_chain::pool::{Origin, PoolOpened};
+use motet_chain::{BuildSource, Chain, ChainOptions, LiveChain, PoolOptions};
+use motet_exec::Engine;
+use motet_types::Fork;
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const PEOPLE: usize = 6;
+/// Where a child process of the test finds the directory that it is to work in.
+const CHILD: &str = "MOTET_TEST_POOL_CHILD";
+
+fn options(place: &Path) -> PoolOptions {
+    PoolOptions { journal: Some(place.join("pool.journal")), threads: 2, ..PoolOptions::default() }
+}
+
+fn reopen(place: &Place) -> (LiveChain, PoolOpened) {
+    let (chain, _) = Chain::open(place.path(), ChainOptions::small()).unwrap();
+    LiveChain::open(chain, boxed(engine(Engine::Optimistic, 2, None)), options(place.path())).unwrap()
+}
+
+fn content(live: &LiveChain) -> Vec<B256> {
+    let content = live.pool().content();
+    content.pending.values().chain(content.queued.values()).flatten().map(|tx| tx.hash()).collect()
+}
+
+#[test]
+fn a_restart_in_the_middle_loses_nothing() {
+    let genesis = genesis(Fork::Prague, PEOPLE, 10, 400_000);
+    let place = Place::new("restart");
+    let first = live(&place, &genesis, options(place.path()));
+    let batch: Vec<Bytes> = (0..6)
+        .flat_map(|nonce| (0..PEOPLE).map(move |person| payment(person, nonce, 10 * GWEI).encoded_2718().into()))
+        .collect();
+    assert!(first.pool().submit_many(batch, Origin::External).iter().all(Result::is_ok));
+    let gap = first.pool().submit(&payment(0, 9, 10 * GWEI).encoded_2718(), Origin::External).unwrap();
+    let dropped = first.pool().submit(&payment(1, 6, 10 * GWEI).encoded_2718(), Origin::External).unwrap();
+    first.pool().submit(&payment(2, 5, 20 * GWEI).encoded_2718(), Origin::External).unwrap();
+    first.pool().remove(&dropped).unwrap();
+    first.seal(next(&first, BuildSource::Pool)).unwrap();
+    let (held, status) = (content(&first), first.pool().status());
+    assert!(status.pending > 0 && held.contains(&gap));
+    drop(first);
+    let (second, opened) = reopen(&place);
+    assert_eq!((content(&second), second.pool().status()), (held.clone(), status));
+    assert_eq!((opened.restored, opened.damaged_bytes), (held.len(), 0));
+    while second.pool().status().pending > 0 {
+        second.seal(next(&second, BuildSource::Pool)).unwrap();
+    }
+    assert_eq!(second.pool().next_nonce(address(2)).unwrap(), 6);
+    assert_eq!(content(&second), [gap]);
+    second.pool().clear().unwrap();
+    drop(second);
+    assert!(content(&reopen(&place).0).is_empty());
+}
+
+#[test]
+fn a_torn_journal_keeps_what_is_whole() {
+    let genesis = genesis(Fork::Prague, PEOPLE, 10, 400_000);
+    let place = Place::new("torn");
+    let first = live(&place, &genesis, options(place.path()));
+    let hashes: Vec<B256> = (0..10)
+        .map(|nonce| first.pool().submit(&payment(0, nonce, 10 * GWEI).encoded_2718(), Origin::External).unwrap())
+        .collect();
+    drop(first);
+    let path = place.path().join("pool.journal");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
+    let (second, opened) = reopen(&place);
+    assert_eq!(content(&second), hashes[..9]);
+    assert!(opened.damaged_bytes > 0 && opened.restored == 9);
+    // The last one is sent again.
+    second.pool().submit(&payment(0, 9, 10 * GWEI).encoded_2718(), Origin::External).unwrap();
+    drop(second);
+    let (third, opened) = reopen(&place);
+    assert_eq!((content(&third), opened.damaged_bytes), (hashes, 0));
+}
+
+/// Not a test of its own: what the next one runs in another process.
+#[test]
+fn child_that_submits_until_it_is_killed() {
+    let Some(dir) = std::env::var_os(CHILD) else { return };
+    let (chain, _) = Chain::open(Path::new(&dir), ChainOptions::small()).unwrap();
+    let executor = boxed(engine(Engine::Sequential, 1, None));
+    let (live, _) = LiveChain::open(chain, executor, options(Path::new(&dir))).unwrap();
+    for nonce in 0..100_000 {
+        let raw = call(0, nonce, 10 * GWEI, 21_000, address(1), Bytes::new(), U256::from(1)).encoded_2718();
+        let hash = live.pool().submit(&raw, Origin::Local).unwrap();
+        #[expect(clippy::print_stdout, reason = "the parent reads it")]
+        {
+            println!("acknowledged {}", hex::encode(hash));
+        }
+        if nonce % 50 == 49 {
+            live.seal(next(&live, BuildSource::Pool)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_kill_loses_nothing_acknowledged() {
+    for kills in [20, 130, 270] {
+        let genesis = genesis(Fork::Prague, PEOPLE, 10, 30_000_000);
+        let place = Place::new("kill");
+        drop(live(&place, &genesis, options(place.path())));
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "journal::child_that_submits_until_it_is_killed", "--nocapture"])
+            .env(CHILD, place.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let acknowledged = lines.map_while(Result::ok).filter_map(|line| {
+            let at = line.find("acknowledged ")?;
+            line[at..].strip_prefix("acknowledged ")?.parse::<B256>().ok()
+        });
+        let acknowledged: Vec<B256> = acknowledged.take(kills).collect();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(acknowledged.len(), kills);
+        let (live, _) = reopen(&place);
+        let held: BTreeSet<B256> = content(&live).into_iter().collect();
+        let lost = acknowledged
+            .iter()
+            .filter(|hash| !held.contains(*hash) && live.reader().transaction(**hash).unwrap().is_none());
+        assert_eq!(lost.count(), 0, "after {kills} acknowledgements");
+    }
+}

@@ -1,0 +1,7 @@
+//! A chain in service: its pool, and the blocks that it builds.
+
+mod blobs;
+mod building;
+mod journal;
+mod pool;
+mod world;

@@ -1,0 +1,9 @@
+//! What clients ask of a chain, through the methods that nodes serve.
+
+mod bad_input;
+mod filters;
+mod follow;
+mod logs;
+mod send;
+#[path = "../support/mod.rs"]
+mod support;
