@@ -1,5 +1,8 @@
 // What differs between two lists of steps, and which of it is known.
 
+/** The step that says that a script could not go on. */
+export const BROKE_OFF = 'broke off';
+
 /** Paths at which two values differ: `[{ path, anvil, motet }]`. */
 export function differences(anvil, motet, path = '') {
   if (Object.is(anvil, motet)) return [];
@@ -14,9 +17,15 @@ export function stepDifferences(anvil, motet) {
   const names = (steps) => steps.map(({ step }) => step);
   const of = (steps, name) => steps.find(({ step }) => step === name);
   const all = [...new Set([...names(anvil), ...names(motet)])];
+  // Behind the place where a script broke off there is nothing to compare; that it did is a difference.
+  const brokeOff = of(motet, BROKE_OFF) !== undefined;
   return all.flatMap((step) => {
     const [one, other] = [of(anvil, step), of(motet, step)];
+    if (brokeOff && !other) return [];
     if (!one || !other) return [{ step, path: '', anvil: one && one.value, motet: other && other.value }];
+    // Where one has failed and the other has not, that is the difference.
+    const failed = ({ value }) => value !== null && typeof value === 'object' && 'failed' in value;
+    if (failed(one) !== failed(other)) return [{ step, path: '', anvil: one.value, motet: other.value }];
     return differences(one.value, other.value).map((found) => ({ step, ...found }));
   });
 }

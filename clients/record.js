@@ -1,6 +1,8 @@
 // What a client saw, step by step, in a form in which two nodes can be compared: values that follow from the time at which
 // a block was made are left out, since the nodes' clocks are their own. Everything else must be equal.
 
+import { BROKE_OFF } from './difference.js';
+
 // Fields that depend on a block's time, wherever they are.
 const TIMED = new Set(['blockHash', 'parentHash', 'timestamp', 'blockTimestamp', 'mixHash', 'prevRandao', 'random', 'stateRoot']);
 
@@ -70,8 +72,8 @@ export async function main(script) {
     await script({ url, socket: url.replace(/^http/, 'ws'), note: record.note.bind(record) });
   } catch (error) {
     // The steps so far are compared; where it broke off is one of them.
-    record.steps.push({ step: 'broke off', value: failure(error) });
-    process.stderr.write(`${error?.stack ?? error}\n`);
+    record.steps.push({ step: BROKE_OFF, value: failure(error) });
+    process.stderr.write(`${error?.stack ?? JSON.stringify(error)}\n`.slice(0, 2000));
   }
   await record.print();
   process.exit(0);

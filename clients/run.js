@@ -24,7 +24,7 @@ function missing(what) {
 
 if (!existsSync(join(here, 'node_modules', 'ethers'))) missing('the clients are not installed: npm ci --ignore-scripts in clients/');
 const { binaries, start } = await import('./nodes.js');
-const { isKnown, shown, stepDifferences } = await import('./difference.js');
+const { BROKE_OFF, isKnown, shown, stepDifferences } = await import('./difference.js');
 const { anvil, motet } = binaries();
 if (!anvil) missing('no anvil: MOTET_ANVIL names none, and npm has installed none');
 if (!motet && !flags['anvil-only']) missing('no motet: MOTET_BIN names none; cargo build --release makes one');
@@ -75,7 +75,7 @@ let [stepCount, bad] = [0, 0];
 for (const client of wanted) {
   try {
     const ofAnvil = await steps(client, 'anvil', anvil);
-    const broken = ofAnvil.find(({ step }) => step === 'broke off');
+    const broken = ofAnvil.find(({ step }) => step === BROKE_OFF);
     if (broken) throw new Error(`${client} broke off on anvil: ${shown(broken.value)}`);
     stepCount += ofAnvil.length;
     if (flags['anvil-only']) {

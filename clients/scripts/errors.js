@@ -66,7 +66,6 @@ await main(async ({ url, note }) => {
   await send('too little gas', { gasLimit: 20_000n });
   await send('too much gas', { gasLimit: 100_000_000n });
   await send('too poor', { value: 10n ** 30n });
-  await send('a fee below the base fee', { maxFeePerGas: 2n, maxPriorityFeePerGas: 1n });
   await send('well', {});
   await until(async () => (await call('eth_getTransactionCount', accounts[0], 'latest')) === '0x1');
   await send('nonce too low', {});
@@ -83,5 +82,7 @@ await main(async ({ url, note }) => {
   await note('summary of the pool', call('txpool_inspect'));
   await call('evm_mine');
   await note('pool after a block', call('txpool_status'));
+  // Last: a node may keep it until the base fee has fallen.
+  await send('a fee below the base fee', { nonce: 2, maxFeePerGas: 2n, maxPriorityFeePerGas: 1n });
   await note('what was mined', async () => (await call('eth_getBlockByNumber', 'latest', true)).transactions);
 });
