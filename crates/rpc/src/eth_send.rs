@@ -30,7 +30,7 @@ pub(crate) struct EthSend;
 
 impl MethodSet for EthSend {
     fn add_to(methods: &mut Methods) {
-        methods.add("eth_sendRawTransaction", |ctx, args| submit(ctx, &args.required::<Bytes>("transaction")?));
+        methods.add_run("eth_sendRawTransaction", submit_run);
         let added = methods.module_mut().register_async_method("eth_sendRawTransactionSync", |params, context, _| {
             send_and_wait(params, Arc::clone(&context))
         });
@@ -54,6 +54,22 @@ pub(crate) fn submit(ctx: &RpcContext, raw: &Bytes) -> Result<B256, RpcError> {
     let hash = ctx.live.pool().submit(raw, Origin::External)?;
     ctx.settle();
     Ok(hash)
+}
+
+/// Hands those of a batch to the pool together: it checks them on all cores.
+fn submit_run(ctx: &RpcContext, calls: Vec<Args<'_>>) -> Vec<Result<B256, RpcError>> {
+    let raw: Vec<Result<Bytes, RpcError>> = calls
+        .into_iter()
+        .map(|mut args| {
+            let raw = args.required("transaction")?;
+            args.end()?;
+            Ok(raw)
+        })
+        .collect();
+    let mut hashes = ctx.live.pool().submit_many(raw.iter().flatten().cloned().collect(), Origin::External).into_iter();
+    ctx.settle();
+    let missing = || RpcError::internal("the pool did not answer");
+    raw.into_iter().map(|raw| raw.and_then(|_| Ok(hashes.next().ok_or_else(missing)??))).collect()
 }
 
 async fn send_and_wait(params: Params<'static>, context: Arc<RpcContext>) -> Result<Box<RawValue>, ErrorObjectOwned> {
