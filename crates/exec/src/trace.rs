@@ -200,7 +200,9 @@ impl<'a, V: StateView + ?Sized> BlockTracer<'a, V> {
     pub fn rewards(&self) -> Vec<LocalizedTransactionTrace> {
         let mut credits = system::rewards(&BlockInput::new(self.block, self.rules));
         // The block's own comes first in the list, and last in the state.
-        credits.rotate_right(1);
+        if let Some(own) = credits.pop() {
+            credits.insert(0, own);
+        }
         let kinds = std::iter::once(RewardType::Block).chain(std::iter::repeat(RewardType::Uncle));
         let traces = credits.into_iter().zip(kinds).map(|(credit, reward_type)| LocalizedTransactionTrace {
             trace: TransactionTrace {
