@@ -24,15 +24,20 @@ pub trait MethodSet {
 /// What a method says, in JSON.
 pub(crate) type Reply = Result<Box<RawValue>, RpcError>;
 
+/// Answers one call from the text of its parameters.
+pub(crate) type AnswerOne = dyn Fn(Option<&str>) -> Reply + Send + Sync;
+/// Answers calls that stand one after the other.
+pub(crate) type AnswerMany = dyn Fn(&[Option<&str>]) -> Vec<Reply> + Send + Sync;
+
 /// How a method runs.
 #[derive(Clone)]
 pub(crate) enum Work {
     /// At once, on the thread that has read the request.
-    Quick(Arc<dyn Fn(Option<&str>) -> Reply + Send + Sync>),
+    Quick(Arc<AnswerOne>),
     /// On a thread where it may read the disk, execute or wait.
-    Slow(Arc<dyn Fn(Option<&str>) -> Reply + Send + Sync>),
+    Slow(Arc<AnswerOne>),
     /// Like a slow one, all calls that stand one after the other in a batch at once.
-    Run(Arc<dyn Fn(&[Option<&str>]) -> Vec<Reply> + Send + Sync>),
+    Run(Arc<AnswerMany>),
 }
 
 /// Methods by name.

@@ -141,6 +141,9 @@ fn heads_go_back_and_forth_as_they_are_chosen() {
     assert_eq!(consensus.head(), hash(20));
 }
 
+/// What is done to the parameters of a request.
+type Change<'a> = &'a dyn Fn(&mut Value);
+
 fn zero_but_one() -> Value {
     json!(format!("0x{}1", "0".repeat(63)))
 }
@@ -157,7 +160,7 @@ fn what_is_wrong_with_a_payload_is_told() {
         change(&mut request["params"]);
         request
     };
-    let cases: [(&str, &dyn Fn(&mut Value)); 4] = [
+    let cases: [(&str, Change<'_>); 4] = [
         ("blockhash mismatch", &|params| params[0]["gasUsed"] = json!("0x1")),
         ("versioned hashes", &|params| params[1] = json!([zero_but_one()])),
         ("blockhash mismatch", &|params| params[2] = zero_but_one()),
@@ -168,7 +171,7 @@ fn what_is_wrong_with_a_payload_is_told() {
         assert_eq!((&status["status"], &status["latestValidHash"]), (&json!("INVALID"), &Value::Null), "{status}");
         assert!(status["validationError"].as_str().unwrap().contains(message), "{status}");
     }
-    let mistakes: [(i64, &dyn Fn(&mut Value)); 5] = [
+    let mistakes: [(i64, Change<'_>); 5] = [
         (-32602, &|params| params[0]["gasUsed"] = json!("x")),
         (-32602, &|params| params[1] = Value::Null),
         (-32602, &|params| params[3] = json!(["0x"])),

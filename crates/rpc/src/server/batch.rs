@@ -126,13 +126,10 @@ impl Batch {
                     let params: Vec<Option<&str>> = run.iter().map(|call| call.params).collect();
                     // A panic is an answer to each of them: nobody knows how far it came.
                     let replies = catch_unwind(AssertUnwindSafe(|| work(&params)));
-                    let mut replies = replies.map_or_else(
-                        |_| {
-                            tracing::error!(target: "motet::rpc", method = &*call.method, "a method crashed");
-                            vec![Err(crashed()); run.len()]
-                        },
-                        |replies| replies,
-                    );
+                    let mut replies = replies.unwrap_or_else(|_| {
+                        tracing::error!(target: "motet::rpc", method = &*call.method, "a method crashed");
+                        vec![Err(crashed()); run.len()]
+                    });
                     replies.resize_with(run.len(), || Err(no_answer()));
                     (run.len(), self.texts(&run, replies, metrics, begun))
                 }

@@ -93,6 +93,8 @@ async fn answer(port: &Arc<Port>, peer: Peer, request: Request<Incoming>) -> Res
 }
 
 /// Reads a body, within bounds.
+// The refusal is the response itself, once for a request.
+#[allow(clippy::result_large_err)]
 async fn collect(port: &Port, mut body: Incoming) -> Result<(Bytes, Held), Response<Full<Bytes>>> {
     let limits = &port.dispatcher.limits;
     let refuse = |why, status, message: &str| {
