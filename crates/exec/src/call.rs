@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A call may be excused from what a transaction must fulfil ([`CallChecks`]): nobody signed it. It runs on the same EVM with
-//! the same rules otherwise; whoever watches ([`Inspector`](revm::Inspector)) is given to [`CallSession::inspect`].
+//! the same rules otherwise; whoever watches (`revm::Inspector`) is given to `CallSession::inspect`.
 
 mod access_list;
 mod database;

@@ -2,7 +2,7 @@
 //!
 //! A [`BlockTracer`] stands on a block that was executed before. Each of its transactions is traced on its own: what it found
 //! is read from the block's record, so that tracing transaction n does not execute those before it, and many can be traced at
-//! once. Calls that nobody signed are traced in a [`CallSession`](crate::CallSession).
+//! once. Calls that nobody signed are traced in a [`CallSession`](crate::call::CallSession).
 //!
 //! ```text
 //! record + state before the block --> state before n --> [ transaction n, watched ] --> answer as JSON
