@@ -59,7 +59,9 @@ pub(crate) fn start(format: LogFormat, filter: &str) -> eyre::Result<()> {
 pub(crate) fn parse_filter(filter: &str) -> eyre::Result<EnvFilter> {
     // A lone word is taken for a module's name by the library, so that a misspelt level would silence everything.
     let is_word = !filter.contains(['=', ',', ':', '[']);
-    if is_word && filter.parse::<tracing_subscriber::filter::LevelFilter>().is_err() {
+    // Nothing at all it takes for a level, too.
+    let is_level = !filter.trim().is_empty() && filter.parse::<tracing_subscriber::filter::LevelFilter>().is_ok();
+    if is_word && !is_level {
         eyre::bail!("{filter:?} is no log level; these are: off, error, warn, info, debug, trace");
     }
     EnvFilter::try_new(format!("{QUIET},{filter}")).wrap_err_with(|| format!("{filter:?} is no filter of logs"))
