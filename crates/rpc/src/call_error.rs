@@ -1,8 +1,9 @@
 //! What the caller of a call is told that did not run, or did not succeed, in the words of geth: tools look for them.
 
 use crate::error::RpcError;
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, Bytes};
 use motet_exec::call::{CallBlock, CallEnd, CallError, CallOutcome, CallTx};
+use motet_exec::trace::revert_reason;
 use motet_types::TxError;
 
 /// Codes of a simulation. execution-apis, eth_simulateV1.
@@ -15,13 +16,6 @@ mod code {
     pub(super) const SENDER_HAS_CODE: i32 = -38024;
     pub(super) const INIT_CODE_SIZE: i32 = -38025;
 }
-
-/// Selector of `Error(string)`.
-const ERROR_SELECTOR: [u8; 4] = [0x08, 0xc3, 0x79, 0xa0];
-/// Selector of `Panic(uint256)`.
-const PANIC_SELECTOR: [u8; 4] = [0x4e, 0x48, 0x7b, 0x71];
-/// Bytes of a word of the ABI.
-const WORD: usize = 32;
 
 /// A call that may not run.
 pub(crate) fn refused(error: CallError, tx: &CallTx, block: &CallBlock) -> RpcError {
@@ -129,71 +123,4 @@ pub(crate) fn reverted(output: &Bytes) -> RpcError {
         None => "execution reverted".to_owned(),
     };
     RpcError::reverted(message, output)
-}
-
-/// What Solidity's `require`, `revert` and `assert` say; `None`: it is something else.
-fn revert_reason(output: &[u8]) -> Option<String> {
-    let (selector, data) = output.split_first_chunk::<4>()?;
-    match *selector {
-        ERROR_SELECTOR => {
-            let offset = length(data.get(..WORD)?)?;
-            let tail = data.get(offset..)?;
-            let bytes = length(tail.get(..WORD)?)?;
-            let text = tail.get(WORD..)?.get(..bytes)?;
-            Some(String::from_utf8_lossy(text).into_owned())
-        }
-        PANIC_SELECTOR => Some(panic_reason(U256::from_be_slice(data.get(..WORD)?))),
-        _ => None,
-    }
-}
-
-fn length(word: &[u8]) -> Option<usize> {
-    usize::try_from(U256::from_be_slice(word)).ok()
-}
-
-/// Solidity, "Panic via assert and Error via require".
-fn panic_reason(code: U256) -> String {
-    let text = match u8::try_from(code) {
-        Ok(0x00) => "generic panic",
-        Ok(0x01) => "assert(false)",
-        Ok(0x11) => "arithmetic underflow or overflow",
-        Ok(0x12) => "division or modulo by zero",
-        Ok(0x21) => "enum overflow",
-        Ok(0x22) => "invalid encoded storage byte array accessed",
-        Ok(0x31) => "out-of-bounds array access; popping on an empty array",
-        Ok(0x32) => "out-of-bounds access of an array or bytesN",
-        Ok(0x41) => "out of memory",
-        Ok(0x51) => "uninitialized function",
-        _ => return format!("unknown panic code: {code:#x}"),
-    };
-    text.to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloy_primitives::{hex, keccak256};
-
-    #[test]
-    fn selectors_are_those_of_their_signatures() {
-        assert_eq!(keccak256("Error(string)")[..4], ERROR_SELECTOR);
-        assert_eq!(keccak256("Panic(uint256)")[..4], PANIC_SELECTOR);
-    }
-
-    #[test]
-    fn reasons_are_read_and_nonsense_is_none() {
-        let mut text = ERROR_SELECTOR.to_vec();
-        text.extend(U256::from(32).to_be_bytes::<32>());
-        text.extend(U256::from(4).to_be_bytes::<32>());
-        text.extend(b"fine");
-        assert_eq!(revert_reason(&text).as_deref(), Some("fine"));
-        for end in 0..text.len() {
-            assert_eq!(revert_reason(&text[..end]), None, "{end} bytes");
-        }
-        let mut far = ERROR_SELECTOR.to_vec();
-        far.extend(U256::MAX.to_be_bytes::<32>());
-        assert_eq!(revert_reason(&far), None);
-        let panic = hex!("4e487b710000000000000000000000000000000000000000000000000000000000000077");
-        assert_eq!(revert_reason(&panic).as_deref(), Some("unknown panic code: 0x77"));
-    }
 }

@@ -52,7 +52,13 @@ fn panic_reason(code: U256) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_primitives::hex;
+    use alloy_primitives::{hex, keccak256};
+
+    #[test]
+    fn selectors_are_those_of_their_signatures() {
+        assert_eq!(keccak256("Error(string)")[..4], ERROR);
+        assert_eq!(keccak256("Panic(uint256)")[..4], PANIC);
+    }
 
     #[test]
     fn reasons_are_read_and_nonsense_has_none() {
@@ -62,6 +68,8 @@ mod tests {
         assert_eq!(revert_reason(&error).as_deref(), Some("hi"));
         let panic = hex!("4e487b710000000000000000000000000000000000000000000000000000000000000011");
         assert_eq!(revert_reason(&panic).as_deref(), Some("arithmetic underflow or overflow"));
+        let unknown = hex!("4e487b710000000000000000000000000000000000000000000000000000000000000077");
+        assert_eq!(revert_reason(&unknown).as_deref(), Some("unknown panic code: 0x77"));
         for cut in 0..error.len() - 30 {
             assert_eq!(revert_reason(&error[..cut]), None, "{cut} bytes");
         }
