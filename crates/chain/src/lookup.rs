@@ -3,7 +3,7 @@
 use crate::chain::Chain;
 use crate::chain_block::ChainBlock;
 use crate::chain_error::ChainError;
-use crate::encoding::{StoredHeader, decode_body, decode_header, decode_receipts, decode_record};
+use crate::encoding::{StoredHeader, decode_body, decode_header};
 use alloy_consensus::ReceiptEnvelope;
 use alloy_primitives::B256;
 use motet_state::store::Store;
@@ -44,7 +44,7 @@ impl Chain {
     /// # Errors
     /// See [`Chain::block`].
     pub fn canonical_hash(&self, number: u64) -> Result<Option<B256>, ChainError> {
-        Ok(self.store.header(number)?.map(|(hash, _)| hash))
+        self.reader.canonical_hash(number)
     }
 
     /// Receipts of the canonical block at a height.
@@ -52,9 +52,7 @@ impl Chain {
     /// # Errors
     /// See [`Chain::block`].
     pub fn receipts(&self, number: u64) -> Result<Option<Vec<ReceiptEnvelope>>, ChainError> {
-        let Some(bytes) = self.store.receipts(number)? else { return Ok(None) };
-        let malformed = ChainError::Part { height: number, part: "receipts", what: "encoding" };
-        decode_receipts(&bytes).map(Some).ok_or(malformed)
+        self.reader.receipts(number)
     }
 
     /// The record of the canonical block at a height: who read and wrote what.
@@ -62,9 +60,7 @@ impl Chain {
     /// # Errors
     /// See [`Chain::block`].
     pub fn record(&self, number: u64) -> Result<Option<BlockRecord>, ChainError> {
-        let Some(bytes) = self.store.record(number)? else { return Ok(None) };
-        let malformed = ChainError::Part { height: number, part: "record", what: "encoding" };
-        decode_record(&bytes).map(Some).ok_or(malformed)
+        self.reader.record(number)
     }
 
     /// Height and position of a transaction of the canonical chain.
@@ -72,7 +68,7 @@ impl Chain {
     /// # Errors
     /// See [`Chain::block`].
     pub fn transaction(&self, hash: B256) -> Result<Option<(u64, u32)>, ChainError> {
-        Ok(self.store.transaction(hash)?)
+        self.reader.transaction(hash)
     }
 }
 
