@@ -122,6 +122,8 @@ pub(crate) fn start(service: Service) -> eyre::Result<Running> {
     let context = RpcContext::new(Arc::clone(&live), RpcLimits::default());
     if let Some(producer) = &producer {
         context.set_producer(Arc::clone(producer));
+        // Nobody else makes blocks of this chain, so nobody takes one back.
+        context.fork_choice.set_head_final();
     }
     if let Some((fork, balance)) = &fork {
         fork.fund(&live, signers.iter().map(PrivateKeySigner::address), *balance)?;
