@@ -70,6 +70,7 @@ mod nodes;
 mod open_trie;
 mod opening;
 mod options;
+mod pace;
 mod past;
 mod readers;
 mod record;

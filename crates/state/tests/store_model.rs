@@ -13,6 +13,7 @@ use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use store_chain::{
     Link, assert_state, assert_store, chain, commit, next, open_trie, options, paged_options, rollback, seeds,
 };
@@ -171,6 +172,8 @@ fn views_stand_still_while_the_chain_moves_on() {
             Options { has_table_thread: true, table_workers: 3, reader_threads: 3, reads_queued_max: 16, ..options() };
         // So small that most reads go to the tables.
         options.cache_bytes = 64 * 1200;
+        // Always by the threads; by them only while they are slow.
+        options.read_at_once = Duration::from_micros(if seed % 2 == 0 { 0 } else { 20 });
         let links = chain(seed, 150);
         let (store, _) = Store::open(&dir.0, options.clone()).unwrap();
         store.commit(links[0].block.clone()).unwrap();

@@ -31,6 +31,7 @@ pub(crate) struct Desk {
 #[derive(Debug)]
 pub(crate) struct Job {
     moment: Arc<Moment>,
+    readers: Arc<Readers>,
     answers: Arc<Answers>,
     location: Location,
 }
@@ -63,18 +64,25 @@ impl Desk {
         Self { readers, answers: Arc::new(answers) }
     }
 
-    /// The answer if it is there, else a ticket; reads on the calling thread when the queue is full.
+    /// The answer if it is there, else a ticket; reads on the calling thread while the tables are quick, and when the queue
+    /// is full.
     pub(crate) fn read(&self, moment: &Arc<Moment>, location: Location) -> Result<Read, ViewError> {
-        match self.ask(moment, location) {
+        let asked = if self.readers.pace().is_quick() { Err(Full) } else { self.ask(moment, location) };
+        match asked {
             Ok(answer) => answer,
-            Err(Full) => moment.value(location).map(Read::Ready).map_err(|error| view_error(location, &error)),
+            Err(Full) => {
+                let value = self.readers.pace().of(|| moment.value(location));
+                value.map(Read::Ready).map_err(|error| view_error(location, &error))
+            }
         }
     }
 
-    /// Leaves a read for the threads, unless the queue is full.
+    /// Leaves a read for the threads, unless the tables are quick or the queue is full.
     pub(crate) fn prefetch(&self, moment: &Arc<Moment>, location: Location) {
-        // A hint: whether it was taken makes no difference.
-        let _ = self.ask(moment, location);
+        if !self.readers.pace().is_quick() {
+            // A hint: whether it was taken makes no difference.
+            let _ = self.ask(moment, location);
+        }
     }
 
     fn ask(&self, moment: &Arc<Moment>, location: Location) -> Result<Result<Read, ViewError>, Full> {
@@ -85,7 +93,8 @@ impl Desk {
         if let Some(ticket) = shard.under_way.get(&location) {
             return Ok(Ok(Read::Pending(*ticket)));
         }
-        let job = Job { moment: Arc::clone(moment), answers: Arc::clone(&self.answers), location };
+        let (readers, answers) = (Arc::clone(&self.readers), Arc::clone(&self.answers));
+        let job = Job { moment: Arc::clone(moment), readers, answers, location };
         // The lock is held, so the answer comes after the ticket is known.
         if shard.done.len() >= KEPT_MAX || !self.readers.ask(job) {
             return Err(Full);
@@ -120,7 +129,7 @@ impl Job {
     /// Reads, leaves the answer and wakes whoever waits for it.
     pub(crate) fn run(self) {
         // An engine that panics on damaged files must not leave anybody waiting.
-        let read = catch_unwind(AssertUnwindSafe(|| self.moment.value(self.location)));
+        let read = catch_unwind(AssertUnwindSafe(|| self.readers.pace().of(|| self.moment.value(self.location))));
         let answer = match read {
             Ok(read) => read.map_err(|error| view_error(self.location, &error)),
             Err(_) => Err(ViewError::new(self.location, "the read panicked")),

@@ -2,6 +2,7 @@
 
 use super::engine_kind::EngineKind;
 use super::format::Identity;
+use std::time::Duration;
 
 /// Where the nodes of the tries lie. Fixed when the store is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,9 @@ pub struct Options {
     pub reader_threads: usize,
     /// Reads that wait for those threads.
     pub reads_queued_max: usize,
+    /// As long as the tables answer within this on average, reads wait on the thread that asks all the same: to wait for
+    /// another thread and be woken takes longer. Zero: they never do.
+    pub read_at_once: Duration,
     /// Threads that prepare a batch for the tables; one is the thread that writes it.
     pub table_workers: usize,
     /// Whether a thread moves blocks into the tables. Without it [`Store::step`](super::Store::step) does, and commits when
@@ -68,6 +72,7 @@ impl Options {
             kept_bytes: 256 << 20,
             reader_threads: 8,
             reads_queued_max: 4096,
+            read_at_once: Duration::from_micros(8),
             table_workers: 2,
             has_table_thread: true,
         }

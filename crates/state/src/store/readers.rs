@@ -3,10 +3,12 @@
 use super::core::locked;
 use super::desk::Job;
 use super::error::StoreError;
+use super::pace::Pace;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// The queue that the threads work on, bounded.
 #[derive(Debug)]
@@ -14,6 +16,7 @@ pub(crate) struct Readers {
     queue: Mutex<Queue>,
     came: Condvar,
     depth_max: usize,
+    pace: Pace,
 }
 
 #[derive(Debug, Default)]
@@ -23,13 +26,15 @@ struct Queue {
 }
 
 impl Readers {
-    /// Starts so many threads on a queue of so many reads.
+    /// Starts so many threads on a queue of so many reads, for tables that are slower than `read_at_once`.
     pub(crate) fn start(
         threads: usize,
         depth_max: usize,
+        read_at_once: Duration,
         dir: &Path,
     ) -> Result<(Arc<Self>, Vec<JoinHandle<()>>), StoreError> {
-        let readers = Arc::new(Self { queue: Mutex::default(), came: Condvar::new(), depth_max });
+        let pace = Pace::new(read_at_once);
+        let readers = Arc::new(Self { queue: Mutex::default(), came: Condvar::new(), depth_max, pace });
         let mut handles = Vec::with_capacity(threads);
         for number in 0..threads {
             let queue = Arc::clone(&readers);
@@ -55,6 +60,11 @@ impl Readers {
         drop(queue);
         self.came.notify_one();
         true
+    }
+
+    /// How long the tables take lately.
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// Has the threads end once the queue is empty.

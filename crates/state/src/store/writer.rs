@@ -118,7 +118,8 @@ impl Store {
     fn start_threads(&mut self) -> Result<(), StoreError> {
         if self.options.reader_threads > 0 {
             let depth_max = self.options.reads_queued_max;
-            let (readers, threads) = Readers::start(self.options.reader_threads, depth_max, &self.dir)?;
+            let at_once = self.options.read_at_once;
+            let (readers, threads) = Readers::start(self.options.reader_threads, depth_max, at_once, &self.dir)?;
             self.readers = Some(readers);
             self.threads = threads;
         }

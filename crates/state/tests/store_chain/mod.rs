@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
+use std::time::Duration;
 
 /// Addresses and slots that random blocks touch.
 pub const ADDRESSES: u8 = 12;
@@ -181,6 +182,7 @@ pub fn options() -> Options {
     options.waiting_bytes = 4096;
     options.batch_bytes = 1500;
     options.reader_threads = 0;
+    options.read_at_once = Duration::ZERO;
     options.table_workers = 1;
     options.has_table_thread = false;
     options
