@@ -15,12 +15,13 @@ mod plan;
 pub use block_clock::BlockClock;
 pub use plan::Mining;
 
-use crate::build::{BuildRequest, BuildSource, GasLimit, SealError, Sealed};
+use crate::build::{BuildRequest, BuildSource, GasLimit, SealError, Sealed, open_block};
 use crate::chain_block::ChainBlock;
 use crate::live_chain::LiveChain;
 use crate::validate::next_base_fee;
+use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
-use motet_types::Fork;
+use motet_types::{BlockRules, Fork};
 use plan::{Plan, Step};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -113,6 +114,17 @@ impl Producer {
     /// Seconds since 1970 by the clock on the wall.
     pub fn wall_seconds(&self) -> u64 {
         (self.clock.wall)()
+    }
+
+    /// The header of a block that was made on this one now, as far as it is known before it is executed, and its rules.
+    ///
+    /// # Errors
+    /// When none can be made.
+    pub fn next_header(&self, parent: &ChainBlock) -> Result<(Header, BlockRules), SealError> {
+        let settings = lock(&self.settings).clone();
+        let request = self.request(parent, &settings, (self.clock.wall)());
+        let (block, rules) = open_block(parent, &request, self.live.reader().spec())?;
+        Ok((block.header, rules))
     }
 
     /// Makes a block now, whatever the mode.

@@ -17,6 +17,8 @@ pub(crate) struct CallBase {
     pub(crate) block: Arc<ChainBlock>,
     view: ChainView,
     codes: CallCodes,
+    /// The block after it, where that is what calls run in.
+    next: Option<CallBlock>,
 }
 
 impl CallBase {
@@ -26,11 +28,28 @@ impl CallBase {
     /// When there is no such block, or the history does not reach so far.
     pub(crate) fn find(context: &RpcContext, at: Option<BlockArg>) -> Result<Self, RpcError> {
         let (block, view) = context.state(at.unwrap_or_default())?;
-        Ok(Self { block, view, codes: CallCodes::default() })
+        Ok(Self { block, view, codes: CallCodes::default(), next: None })
     }
 
-    /// The block itself, as the environment of a call.
+    /// As [`CallBase::find`]; the pending block, where blocks are made here, is the one that would be made now.
+    ///
+    /// # Errors
+    /// As there, and when no block can be made.
+    pub(crate) fn find_or_next(context: &RpcContext, at: BlockArg) -> Result<Self, RpcError> {
+        let mut base = Self::find(context, Some(at))?;
+        if let Some(producer) = context.producer().filter(|_| at.is_pending()) {
+            let next = producer.next_header(&base.block);
+            let (header, rules) = next.map_err(|error| RpcError::server(error.to_string()))?;
+            base.next = Some(CallBlock::of(&header, &rules));
+        }
+        Ok(base)
+    }
+
+    /// The block itself, or the one after it, as the environment of a call.
     pub(crate) fn environment(&self, spec: &ChainSpec) -> CallBlock {
+        if let Some(next) = &self.next {
+            return next.clone();
+        }
         let header = &self.block.block().header;
         // Total difficulty only decides up to Paris, where blocks stop to have any.
         let before = self.block.total_difficulty().saturating_sub(header.difficulty);

@@ -1,7 +1,7 @@
 //! Calls: `eth_call`, `eth_estimateGas`, `eth_createAccessList`.
 
 use crate::args::Args;
-use crate::block_arg::BlockArg;
+use crate::block_arg::{BlockArg, BlockTag};
 use crate::call_args::CallArgs;
 use crate::call_error::{output, refused};
 use crate::call_overrides::BlockOverrides;
@@ -45,7 +45,7 @@ fn call(context: &RpcContext, args: &mut Args<'_>) -> Result<Bytes, RpcError> {
     let at: Option<BlockArg> = args.optional("block")?;
     let state: Option<StateOverride> = args.optional("state overrides")?;
     let block: Option<BlockOverrides> = args.optional("block overrides")?;
-    let base = CallBase::find(context, at)?;
+    let base = CallBase::find_or_next(context, at.unwrap_or_default())?;
     let mut session = base.session_for(context, &call, state, block)?;
     let tx = call.tx(context.limits.call_gas_max);
     let outcome = session.try_call(&tx, CallChecks::NONE).map_err(|error| refused(error, &tx, session.block()))?;
@@ -57,16 +57,25 @@ fn estimate_gas(context: &RpcContext, args: &mut Args<'_>) -> Result<U64, RpcErr
     let at: Option<BlockArg> = args.optional("block")?;
     let state: Option<StateOverride> = args.optional("state overrides")?;
     let block: Option<BlockOverrides> = args.optional("block overrides")?;
-    let base = CallBase::find(context, at)?;
+    let base = CallBase::find_or_next(context, estimated_at(context, at))?;
     let mut session = base.session_for(context, &call, state, block)?;
-    estimate(&mut session, &call, context.limits.call_gas_max).map(U64::from)
+    estimate(&mut session, &call, &context.limits).map(U64::from)
+}
+
+/// Where blocks are made here, gas is estimated for the next one, whose time is another: what a contract does once in each
+/// second would otherwise be missing in an estimate for the moment at which it was done last.
+fn estimated_at(context: &RpcContext, at: Option<BlockArg>) -> BlockArg {
+    match at.unwrap_or_default() {
+        BlockArg::Tag(BlockTag::Latest) if context.producer().is_some() => BlockArg::Tag(BlockTag::Pending),
+        at => at,
+    }
 }
 
 fn create_access_list(context: &RpcContext, args: &mut Args<'_>) -> Result<AccessListAnswer, RpcError> {
     let call: CallArgs = args.required("transaction")?;
     let at: Option<BlockArg> = args.optional("block")?;
     let state: Option<StateOverride> = args.optional("state overrides")?;
-    let base = CallBase::find(context, at)?;
+    let base = CallBase::find_or_next(context, at.unwrap_or_default())?;
     let mut session = base.session_for(context, &call, state, None)?;
     let tx = call.tx(context.limits.call_gas_max);
     let listed = session.access_list(&tx, CallChecks::NONE).map_err(|error| refused(error, &tx, session.block()))?;

@@ -9,11 +9,18 @@ use crate::trace_base::TraceBounds;
 use motet_chain::{ChainReader, LiveChain, Producer};
 use std::sync::{Arc, OnceLock};
 
+/// The tip that a development node suggests, in wei per gas: 1 gwei, as the usual tools offer it.
+const TIP_WEI: u64 = 1_000_000_000;
+
 /// How much one request may cost.
 #[derive(Clone, Debug)]
 pub struct RpcLimits {
     /// Most gas of a call, an estimate or a simulation.
     pub call_gas_max: u64,
+    /// An estimate of gas is known to within this part of it, in thousandths.
+    pub estimate_error_per_mille: u16,
+    /// Wei per gas that are suggested as a tip, whatever was paid lately; `None`: what was.
+    pub tip: Option<u64>,
     /// Most blocks that one search for logs goes through.
     pub logs_blocks_max: u64,
     /// Most logs that one search answers with.
@@ -32,6 +39,8 @@ impl Default for RpcLimits {
     fn default() -> Self {
         Self {
             call_gas_max: 50_000_000,
+            estimate_error_per_mille: 15,
+            tip: None,
             logs_blocks_max: 100_000,
             logs_max: 20_000,
             fee_history_blocks_max: 1024,
@@ -39,6 +48,14 @@ impl Default for RpcLimits {
             traces: TraceBounds::default(),
             filters: FilterLimits::default(),
         }
+    }
+}
+
+impl RpcLimits {
+    /// Of a development node: what it suggests does not depend on what was tried before, and estimates are exact, so that the
+    /// same transactions come out the same.
+    pub fn development() -> Self {
+        Self { estimate_error_per_mille: 0, tip: Some(TIP_WEI), ..Self::default() }
     }
 }
 
@@ -95,6 +112,12 @@ impl RpcContext {
     /// Who makes blocks here, if anybody.
     pub fn producer(&self) -> Option<&Producer> {
         self.producer.get().map(|producer| &**producer)
+    }
+
+    /// The base fee of the block that would be made here now.
+    pub(crate) fn next_base_fee(&self) -> Option<u64> {
+        let (header, _) = self.producer()?.next_header(&self.reader().head()).ok()?;
+        header.base_fee_per_gas
     }
 
     /// To be called once transactions are in the pool, before they are acknowledged: where blocks are made on demand it comes

@@ -1,10 +1,11 @@
 //! The least gas with which a call succeeds, by bisection.
 //!
-//! The steps are geth's, and so is where it stops: an estimate that is a little too high is as good, and costs half the
-//! executions. So the results are geth's as well.
+//! The steps are geth's, and so is by default where it stops: an estimate that is a little too high is as good, and costs
+//! half the executions. So the results are geth's as well.
 
 use crate::call_args::CallArgs;
 use crate::call_error::{refusal, reverted};
+use crate::context::RpcLimits;
 use crate::error::RpcError;
 use alloy_primitives::U256;
 use motet_exec::call::{CallChecks, CallEnd, CallError, CallOutcome, CallSession, CallTx};
@@ -19,8 +20,6 @@ const STIPEND: u64 = 2_300;
 const TX_GAS_MAX: u64 = 1 << 24;
 /// Gas of one blob. EIP-4844, GAS_PER_BLOB.
 const BLOB_GAS: u64 = 1 << 17;
-/// The search ends when it knows the result to within this part of it, in thousandths.
-const ERROR_PER_MILLE: u128 = 15;
 /// How long the search goes on: what was found until then is enough gas, if more than needed.
 const SEARCH_TIME: Duration = Duration::from_secs(5);
 
@@ -28,9 +27,9 @@ const SEARCH_TIME: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When no gas is enough.
-pub(crate) fn estimate(session: &mut CallSession<'_>, args: &CallArgs, gas_max: u64) -> Result<u64, RpcError> {
+pub(crate) fn estimate(session: &mut CallSession<'_>, args: &CallArgs, limits: &RpcLimits) -> Result<u64, RpcError> {
     let tx = args.tx(u64::MAX);
-    let mut high = highest(session, args, &tx)?.min(gas_max);
+    let mut high = highest(session, args, &tx)?.min(limits.call_gas_max);
     let transfers = match tx.to.to() {
         Some(to) if tx.input.is_empty() => session.code(*to).map_err(internal)?.is_empty(),
         _ => false,
@@ -57,7 +56,7 @@ pub(crate) fn estimate(session: &mut CallSession<'_>, args: &CallArgs, gas_max: 
         }
     }
     while low.saturating_add(1) < high {
-        let is_near = u128::from(high - low) * 1000 < u128::from(high) * ERROR_PER_MILLE;
+        let is_near = u128::from(high - low) * 1000 < u128::from(high) * u128::from(limits.estimate_error_per_mille);
         if is_near || started.elapsed() > SEARCH_TIME {
             break;
         }

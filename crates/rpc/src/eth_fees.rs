@@ -13,7 +13,7 @@ pub(crate) struct EthFees;
 impl MethodSet for EthFees {
     fn add_to(methods: &mut Methods) {
         methods.add("eth_gasPrice", |ctx, _| {
-            let base_fee = ctx.head().base_fee().unwrap_or(0);
+            let base_fee = ctx.next_base_fee().or_else(|| ctx.head().base_fee()).unwrap_or(0);
             Ok(U256::from(oracle::tip(ctx)?) + U256::from(base_fee))
         });
         methods.add("eth_maxPriorityFeePerGas", |ctx, _| Ok(U128::from(oracle::tip(ctx)?)));

@@ -14,7 +14,7 @@ const EXTRA_DATA_BYTES_MAX: usize = 32;
 const GAS_LIMIT_MIN: u64 = 5000;
 
 /// A block without transactions and without what execution gives, and the rules that are in force in it.
-pub(super) fn open_block(
+pub(crate) fn open_block(
     parent: &ChainBlock,
     request: &BuildRequest,
     spec: &ChainSpec,

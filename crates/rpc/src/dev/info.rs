@@ -42,6 +42,8 @@ pub(super) fn add_to(methods: &mut Methods) {
                 snapshots.list().map(|(id, hash)| (format!("{id:#x}"), json!(hash))).collect();
             Ok(json!({
                 "clientVersion": concat!("motet/v", env!("CARGO_PKG_VERSION")),
+                "clientSemver": env!("CARGO_PKG_VERSION"),
+                "clientCommitSha": Value::Null,
                 "chainId": ctx.reader().spec().chain_id,
                 "instanceId": dev.instance(),
                 "latestBlockNumber": head.number(),
@@ -51,6 +53,8 @@ pub(super) fn add_to(methods: &mut Methods) {
             }))
         });
     }
+    methods
+        .add_quick("eth_coinbase", |ctx, _| Ok(control::producer(ctx)?.with_settings(|settings| settings.beneficiary)));
     methods.add("anvil_dropTransaction", |ctx, args| {
         let hash: B256 = args.required("hash")?;
         let removed = ctx.live.pool().remove(&hash).map_err(|error| RpcError::internal(error.to_string()))?;

@@ -54,7 +54,7 @@ pub(super) fn add_to(methods: &mut Methods) {
                 (false, Mining::OnDemand) => producer.set_mining(Mining::Manual),
                 (false, _) => {}
             }
-            Ok(true)
+            Ok(())
         });
     }
     for name in ["anvil_getAutomine", "hardhat_getAutomine"] {
@@ -65,7 +65,7 @@ pub(super) fn add_to(methods: &mut Methods) {
             let interval = seconds(args.required("interval")?)?;
             let mining = if interval == 0 { Mining::Manual } else { Mining::Interval(Duration::from_secs(interval)) };
             control::producer(ctx)?.set_mining(mining);
-            Ok(true)
+            Ok(())
         });
     }
     methods.add_quick("anvil_getIntervalMining", |ctx, _| {

@@ -4,6 +4,7 @@ use super::accounts::{DevAccounts, Sealed};
 use super::control;
 use super::fill::{Defaults, build, fill};
 use super::sign;
+use crate::block_arg::{BlockArg, BlockTag};
 use crate::call_args::CallArgs;
 use crate::call_state::CallBase;
 use crate::context::RpcContext;
@@ -101,7 +102,7 @@ fn complete(
 fn gas_for(ctx: &RpcContext, request: &TransactionRequest) -> Result<u64, RpcError> {
     // Its nonce may be one of the pool's, which the state does not know yet.
     let call = CallArgs(TransactionRequest { nonce: None, ..request.clone() });
-    let base = CallBase::find(ctx, None)?;
+    let base = CallBase::find_or_next(ctx, BlockArg::Tag(BlockTag::Pending))?;
     let mut session = base.session_for(ctx, &call, None, None)?;
-    estimate(&mut session, &call, ctx.limits.call_gas_max)
+    estimate(&mut session, &call, &ctx.limits)
 }

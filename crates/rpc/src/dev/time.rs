@@ -5,7 +5,6 @@ use super::number::Number;
 use crate::context::RpcContext;
 use crate::error::RpcError;
 use crate::methods::Methods;
-use alloy_primitives::U64;
 
 /// Latest time that a clock is set to, in seconds: 34,000 years from now. Blocks after it still find timestamps.
 const SECONDS_MAX: u64 = 1 << 40;
@@ -39,7 +38,7 @@ pub(super) fn add_to(methods: &mut Methods) {
         methods.add_quick(name, |ctx, args| {
             let next = check_next(ctx, args.required("timestamp")?)?;
             control::producer(ctx)?.with_settings(|settings| settings.clock.next = Some(next));
-            Ok(U64::from(next))
+            Ok(())
         });
     }
     for name in ["evm_setBlockTimestampInterval", "anvil_setBlockTimestampInterval"] {

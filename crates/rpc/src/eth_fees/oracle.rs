@@ -23,6 +23,9 @@ const TIP_DEFAULT: u128 = 1_000_000_000;
 /// # Errors
 /// When the store fails.
 pub(super) fn tip(ctx: &RpcContext) -> Result<u128, RpcError> {
+    if let Some(tip) = ctx.limits.tip {
+        return Ok(u128::from(tip));
+    }
     let head = ctx.head();
     let mut tips = Vec::new();
     let last = head.block().number();
