@@ -238,6 +238,15 @@ impl DevArgs {
     }
 }
 
+/// Small chains in pages of 4 KiB: in huge ones, of which most stays unused, the node takes a third more memory, and first
+/// touching it costs more than it gains.
+fn stay_small() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "huge pages stay");
+    }
+}
+
 /// Runs the command.
 ///
 /// # Errors
@@ -255,6 +264,7 @@ pub(crate) fn run(args: &DevArgs) -> eyre::Result<Verdict> {
     );
     let filter = if args.silent { "warn" } else { &args.log.log_level };
     logging::start(args.log.log, filter)?;
+    stay_small();
     let running = serve::start(args.service(&accounts)?)?;
     let banner = Banner::new(args, &accounts, &running);
     if args.json {

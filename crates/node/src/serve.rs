@@ -119,7 +119,8 @@ pub(crate) fn start(service: Service) -> eyre::Result<Running> {
     let live =
         Arc::new(open(&storage, genesis, fork.as_ref().map(|(fork, _)| fork), options, executor, pool, &counts)?);
     let producer = mining.map(|(mining, settings)| producer(&live, mining, settings, &counts));
-    let context = RpcContext::new(Arc::clone(&live), RpcLimits::default());
+    let limits = if signers.is_empty() { RpcLimits::default() } else { RpcLimits::development() };
+    let context = RpcContext::new(Arc::clone(&live), limits);
     if let Some(producer) = &producer {
         context.set_producer(Arc::clone(producer));
         // Nobody else makes blocks of this chain, so nobody takes one back.
