@@ -16,9 +16,11 @@ await main(async ({ url, note }) => {
   await note('genesis', provider.send('eth_getBlockByNumber', ['0x0', false]));
 
   await note('plain transfer', receipt(alice.sendTransaction({ to: accounts[1], value: ethers.parseEther('1.5') })));
-  await note('legacy', receipt(alice.sendTransaction({ to: accounts[1], value: 1n, type: 0, gasPrice: 3_000_000_000n })));
-  await note('with an access list', receipt(alice.sendTransaction({
-    to: accounts[1], value: 1n, type: 1, gasPrice: 3_000_000_000n, gasLimit: 60_000n,
+  // What is suggested as a tip follows from what was paid, each node's way: nobody pays more here.
+  const price = async () => BigInt(await provider.send('eth_gasPrice', []));
+  await note('legacy', async () => receipt(alice.sendTransaction({ to: accounts[1], value: 1n, type: 0, gasPrice: await price() })));
+  await note('with an access list', async () => receipt(alice.sendTransaction({
+    to: accounts[1], value: 1n, type: 1, gasPrice: await price(), gasLimit: 60_000n,
     accessList: [{ address: accounts[2], storageKeys: [ethers.ZeroHash] }],
   })));
   await note('balances', Promise.all(accounts.map((account) => provider.getBalance(account))));
@@ -92,6 +94,8 @@ await main(async ({ url, note }) => {
   await note('too little gas', alice.sendTransaction({ to: accounts[1], gasLimit: 20_999n }));
   await note('too much gas', alice.sendTransaction({ to: accounts[1], gasLimit: 30_000_001n }));
   await note('fee below the base fee', alice.sendTransaction({ to: accounts[1], maxFeePerGas: 1n, maxPriorityFeePerGas: 0n, gasLimit: 21_000n }));
+  // It waits in a pool that takes it, and so would all that comes after it.
+  await provider.send('anvil_dropAllTransactions', []);
   await note('tip above the fee', async () => {
     const signed = await alice.signTransaction({
       to: accounts[1], chainId: 31337n, nonce: await alice.getNonce(), type: 2, maxFeePerGas: 3n, maxPriorityFeePerGas: 4n, gasLimit: 21_000n,

@@ -7,10 +7,19 @@ import { main } from '../record.js';
 import { accounts, caller, keys, receiptOf, until } from '../rpc.js';
 
 await main(async ({ url, socket, note }) => {
-  const options = { chain: anvil, transport: http(url, { retryCount: 0 }), pollingInterval: 50, cacheTime: 0 };
+  const plain = http(url, { retryCount: 0 });
+  // Where a node fills transactions in, viem lets it; what is suggested is each node's own, so here viem does it.
+  const transport = (config) => {
+    const { request, ...rest } = plain(config);
+    const refuse = () => Promise.reject({ code: -32601, message: 'the method eth_fillTransaction is not asked for' });
+    return { ...rest, request: (asked) => (asked.method === 'eth_fillTransaction' ? refuse() : request(asked)) };
+  };
+  const options = { chain: anvil, transport, pollingInterval: 50, cacheTime: 0 };
   const [alice, bob] = keys.map((key) => privateKeyToAccount(key));
   const client = createPublicClient(options);
-  const wallet = createWalletClient({ ...options, account: alice });
+  // What is suggested as a tip follows from what was paid, each node's way.
+  const fees = { estimateFeesPerGas: () => ({ maxFeePerGas: parseGwei('20'), maxPriorityFeePerGas: parseGwei('1') }) };
+  const wallet = createWalletClient({ ...options, chain: { ...anvil, fees }, account: alice });
   const test = createTestClient({ ...options, mode: 'anvil' });
   // viem dresses receipts up; what the node said is below.
   const receipt = async (hash) => {
