@@ -65,8 +65,9 @@ impl Chain {
             view.push(side.committed.height, side.committed.hash, Arc::clone(&side.committed.diff));
         }
         let before = Arc::new(self.trie_beside(fork, &branch).map_err(|error| too_old(error, fork))?);
-        let executed = self.execute_on(prepared, &tail.head().as_parent(), &view, &before, executor)?;
+        let mut executed = self.execute_on(prepared, &tail.head().as_parent(), &view, &before, executor)?;
         stages::judge(&executed)?;
+        executed.complete(&view)?;
         let computed = before.overlay(self.threads.crew())?.update(&executed.diff)?;
         validate_state_root(executed.block.header(), computed)?;
 

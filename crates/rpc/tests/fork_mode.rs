@@ -3,7 +3,7 @@
 mod dev_node;
 mod support;
 
-use alloy_primitives::{Address, B256, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, bytes, keccak256};
 use dev_node::{CODE, CONTRACT, DevNode, ETHER, WHALE, signer, spec};
 use motet_chain::{ChainReader, Fork, RemoteBlock, RemoteCall, RemoteError, RemoteNode};
 use motet_exec::Engine;
@@ -189,6 +189,61 @@ fn zeros_of_the_fork_hide_what_is_remote_also_after_a_restart_without_the_other_
     assert_eq!(again.fail("anvil_addBalance", json!([Address::repeat_byte(0x98), "0x1"])).0, -32603);
     remote.is_gone.store(false, Ordering::SeqCst);
     assert!(view.value(Location::Account(Address::repeat_byte(0x99))).is_ok());
+}
+
+/// Takes ether with a call, and gives one back to who calls without.
+static VAULT_CODE: Bytes = bytes!("0x346015575f5f5f5f670de0b6b3a7640000335af1005b00");
+/// Stores the argument at slot 1.
+static SETTER_CODE: Bytes = bytes!("0x5f3560015500");
+
+#[test]
+fn what_a_block_changed_and_changed_back_stays_and_needs_the_other_node_no_more() {
+    let (vault, setter) = (Address::repeat_byte(0x61), Address::repeat_byte(0x62));
+    for is_reverted in [false, true] {
+        let (there, here) = (Dir::new(), Dir::new());
+        let source = DevNode::open(&there.0);
+        source.call("anvil_setCode", json!([vault, VAULT_CODE]));
+        source.call("anvil_setBalance", json!([vault, U256::from(3 * ETHER)]));
+        source.call("anvil_setCode", json!([setter, SETTER_CODE]));
+        source.call("anvil_setStorageAt", json!([setter, "0x1", B256::with_last_byte(9)]));
+        source.call("anvil_mine", json!([3]));
+        let remote = InProcess::new(&source);
+        let (node, first) = fork(&here.0, &remote, Engine::Sequential);
+        let send = |to: Address, value: u128, input: B256| {
+            let tx = json!({"to": to, "value": U256::from(value), "input": input, "gas": "0x186a0"});
+            node.call("eth_sendTransaction", json!([tx]));
+        };
+        let start = node.context.reader().head().hash();
+        send(setter, 0, B256::with_last_byte(42));
+        send(vault, ETHER, B256::ZERO);
+        send(setter, 0, B256::with_last_byte(9));
+        send(vault, 0, B256::ZERO);
+        node.call("evm_mine", json!([]));
+        let receipts = node.context.reader().receipts(4).unwrap().unwrap();
+        assert!(receipts.len() == 4 && receipts.iter().all(|receipt| receipt.is_success()));
+        let check = |node: &DevNode| {
+            assert_eq!((node.slot(setter, 1), node.balance(vault)), (U256::from(9), U256::from(3 * ETHER)));
+            for (address, code) in [(vault, &VAULT_CODE), (setter, &SETTER_CODE)] {
+                assert_eq!(node.call("eth_getCode", json!([address, "latest"])), json!(code));
+            }
+        };
+        check(&node);
+        assert_eq!(node.slot(setter, 2), U256::ZERO);
+        if is_reverted {
+            let head = node.context.reader().head().hash();
+            node.context.live.set_head(start).unwrap();
+            check(&node);
+            node.context.live.set_head(head).unwrap();
+            check(&node);
+        }
+        drop((node, first));
+        // The block has it in the store: neither the file nor the other node is needed for it.
+        std::fs::remove_file(here.0.join("fork.cache")).unwrap();
+        let (again, second) = fork(&here.0, &remote, Engine::Sequential);
+        remote.is_gone.store(true, Ordering::SeqCst);
+        check(&again);
+        assert_eq!(second.question_count(), 0);
+    }
 }
 
 #[test]
