@@ -28,7 +28,12 @@ impl InProcess {
 
     fn answer(&self, call: &RemoteCall) -> Result<Value, String> {
         let param = |at: usize| call.params.get(at).cloned().unwrap_or(Value::Null);
+        let hash = |value: &Value| serde_json::from_value::<B256>(value.get("blockHash")?.clone()).ok();
         let number = |value: &Value| match value.as_str() {
+            None if hash(value).is_some() => {
+                let block = self.reader.block(&hash(value).unwrap_or_default()).map_err(|error| error.to_string())?;
+                block.map(|block| block.number()).ok_or_else(|| "header not found".to_owned())
+            }
             Some("latest") => Ok(self.reader.head().number()),
             text => text
                 .and_then(|text| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok())
@@ -244,6 +249,24 @@ fn what_a_block_changed_and_changed_back_stays_and_needs_the_other_node_no_more(
         check(&again);
         assert_eq!(second.question_count(), 0);
     }
+}
+
+#[test]
+fn what_a_fork_does_not_have_is_not_said_to_be_nothing() {
+    let (there, here) = (Dir::new(), Dir::new());
+    let source = remote(&there.0);
+    let remote = InProcess::new(&source);
+    let (node, _fork) = fork(&here.0, &remote, Engine::Sequential);
+    let account = node.call("eth_getAccount", json!([WHALE, "latest"]));
+    let empty = keccak256([]);
+    assert_eq!(account, json!({"balance": U256::from(3 * ETHER), "nonce": "0x0", "codeHash": empty}));
+    node.call("anvil_setBalance", json!([WHALE, "0x5"]));
+    assert_eq!(node.call("eth_getAccount", json!([WHALE, "latest"]))["balance"], "0x5");
+    assert_eq!(node.call("eth_getAccount", json!([CONTRACT, "latest"]))["codeHash"], json!(keccak256(&CODE)));
+    assert_eq!(node.call("eth_getAccount", json!([Address::repeat_byte(0x77), "latest"])), Value::Null);
+    let (_, error) = node.fail("eth_getProof", json!([WHALE, [], "latest"]));
+    assert!(error.contains("no proofs on a fork"), "{error}");
+    assert!(source.call("eth_getAccount", json!([WHALE, "latest"]))["storageRoot"].is_string());
 }
 
 #[test]
