@@ -2,6 +2,7 @@
 
 mod blobs;
 mod building;
+mod delegation;
 mod journal;
 mod pool;
 mod world;
