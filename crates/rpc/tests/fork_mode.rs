@@ -5,8 +5,11 @@ mod support;
 
 use alloy_primitives::{Address, B256, Bytes, U256, bytes, keccak256};
 use dev_node::{CODE, CONTRACT, DevNode, ETHER, WHALE, signer, spec};
-use motet_chain::{ChainReader, Fork, RemoteBlock, RemoteCall, RemoteError, RemoteNode};
-use motet_exec::Engine;
+use motet_chain::pool::PoolOptions;
+use motet_chain::{
+    Chain, ChainOptions, ChainReader, EngineExecutor, Fork, LiveChain, RemoteBlock, RemoteCall, RemoteError, RemoteNode,
+};
+use motet_exec::{Engine, ExecutorConfig};
 use motet_types::{Location, StateView, Value as StateValue};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -267,6 +270,63 @@ fn what_a_fork_does_not_have_is_not_said_to_be_nothing() {
     let (_, error) = node.fail("eth_getProof", json!([WHALE, [], "latest"]));
     assert!(error.contains("no proofs on a fork"), "{error}");
     assert!(source.call("eth_getAccount", json!([WHALE, "latest"]))["storageRoot"].is_string());
+}
+
+#[test]
+fn what_waits_is_not_lost_where_the_other_node_cannot_be_asked() {
+    let (there, here) = (Dir::new(), Dir::new());
+    let source = remote(&there.0);
+    let remote = InProcess::new(&source);
+    let from = signer().address();
+    let (node, first) = fork(&here.0, &remote, Engine::Sequential);
+    let start = node.context.reader().head().hash();
+    node.call("anvil_impersonateAccount", json!([WHALE]));
+    let whales = |node: &DevNode| {
+        let tx = json!({"from": WHALE, "to": CONTRACT, "value": "0x0", "gas": "0x186a0"});
+        hash_of(&node.call("eth_sendTransaction", json!([tx])))
+    };
+    whales(&node);
+    let waiting = [whales(&node), hash_of(&node.transfer(Address::repeat_byte(0x33), 1))];
+    drop((node, first));
+    let cache = here.0.join("fork.cache");
+    std::fs::remove_file(&cache).unwrap();
+
+    // Nobody can say whether these can still be paid, so they stay where they are.
+    let journal = std::fs::read(here.0.join("pool.journal")).unwrap();
+    let block = RemoteBlock::fetch(&*remote, Some(3)).unwrap();
+    remote.is_gone.store(true, Ordering::SeqCst);
+    let below = Fork::new(Arc::clone(&remote) as Arc<dyn RemoteNode>, &block, Some(&cache)).unwrap();
+    let (chain, _) = Chain::init(&here.0, block.to_first_block(spec()).unwrap(), ChainOptions::small()).unwrap();
+    chain.attach(below).unwrap();
+    let pool =
+        PoolOptions { takes_impersonated: true, journal: Some(here.0.join("pool.journal")), ..PoolOptions::default() };
+    let executor = Box::new(EngineExecutor::new(Engine::Sequential, ExecutorConfig::default()));
+    let error = LiveChain::open(chain, executor, pool).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("it is gone"), "{error}");
+    assert_eq!(std::fs::read(here.0.join("pool.journal")).unwrap(), journal);
+
+    remote.is_gone.store(false, Ordering::SeqCst);
+    let (node, second) = fork(&here.0, &remote, Engine::Sequential);
+    assert!(node.waiting() == 3 && waiting.iter().all(|hash| node.context.live.pool().get(hash).is_some()));
+    node.call("anvil_impersonateAccount", json!([WHALE]));
+    node.call("evm_mine", json!([]));
+    let next = whales(&node);
+    assert_eq!(node.waiting(), 1);
+    drop((node, second));
+    std::fs::remove_file(&cache).unwrap();
+
+    // Of the two senders of an undone block one cannot be looked at; the other's transaction is back.
+    let (node, _third) = fork(&here.0, &remote, Engine::Sequential);
+    let before = node.context.reader().state_at(3).unwrap();
+    before.value(Location::Account(from)).unwrap();
+    remote.is_gone.store(true, Ordering::SeqCst);
+    node.context.live.set_head(start).unwrap();
+    let pool = node.context.live.pool();
+    assert!(pool.get(&next).is_some() && pool.get(&waiting[1]).is_some());
+}
+
+fn hash_of(value: &Value) -> B256 {
+    serde_json::from_value(value.clone()).unwrap()
 }
 
 #[test]

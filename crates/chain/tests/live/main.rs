@@ -4,5 +4,6 @@ mod blobs;
 mod building;
 mod delegation;
 mod journal;
+mod limits;
 mod pool;
 mod world;
