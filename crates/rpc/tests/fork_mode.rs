@@ -3,13 +3,10 @@
 mod dev_node;
 mod support;
 
-use alloy_primitives::{Address, B256, Bytes, U256, bytes, keccak256};
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256, keccak256};
 use dev_node::{CODE, CONTRACT, DevNode, ETHER, WHALE, signer, spec};
-use motet_chain::pool::PoolOptions;
-use motet_chain::{
-    Chain, ChainOptions, ChainReader, EngineExecutor, Fork, LiveChain, RemoteBlock, RemoteCall, RemoteError, RemoteNode,
-};
-use motet_exec::{Engine, ExecutorConfig};
+use motet_chain::{ChainReader, Fork, RemoteBlock, RemoteCall, RemoteError, RemoteNode};
+use motet_exec::Engine;
 use motet_types::{Location, StateView, Value as StateValue};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -199,61 +196,6 @@ fn zeros_of_the_fork_hide_what_is_remote_also_after_a_restart_without_the_other_
     assert!(view.value(Location::Account(Address::repeat_byte(0x99))).is_ok());
 }
 
-/// Takes ether with a call, and gives one back to who calls without.
-static VAULT_CODE: Bytes = bytes!("0x346015575f5f5f5f670de0b6b3a7640000335af1005b00");
-/// Stores the argument at slot 1.
-static SETTER_CODE: Bytes = bytes!("0x5f3560015500");
-
-#[test]
-fn what_a_block_changed_and_changed_back_stays_and_needs_the_other_node_no_more() {
-    let (vault, setter) = (Address::repeat_byte(0x61), Address::repeat_byte(0x62));
-    for is_reverted in [false, true] {
-        let (there, here) = (Dir::new(), Dir::new());
-        let source = DevNode::open(&there.0);
-        source.call("anvil_setCode", json!([vault, VAULT_CODE]));
-        source.call("anvil_setBalance", json!([vault, U256::from(3 * ETHER)]));
-        source.call("anvil_setCode", json!([setter, SETTER_CODE]));
-        source.call("anvil_setStorageAt", json!([setter, "0x1", B256::with_last_byte(9)]));
-        source.call("anvil_mine", json!([3]));
-        let remote = InProcess::new(&source);
-        let (node, first) = fork(&here.0, &remote, Engine::Sequential);
-        let send = |to: Address, value: u128, input: B256| {
-            let tx = json!({"to": to, "value": U256::from(value), "input": input, "gas": "0x186a0"});
-            node.call("eth_sendTransaction", json!([tx]));
-        };
-        let start = node.context.reader().head().hash();
-        send(setter, 0, B256::with_last_byte(42));
-        send(vault, ETHER, B256::ZERO);
-        send(setter, 0, B256::with_last_byte(9));
-        send(vault, 0, B256::ZERO);
-        node.call("evm_mine", json!([]));
-        let receipts = node.context.reader().receipts(4).unwrap().unwrap();
-        assert!(receipts.len() == 4 && receipts.iter().all(|receipt| receipt.is_success()));
-        let check = |node: &DevNode| {
-            assert_eq!((node.slot(setter, 1), node.balance(vault)), (U256::from(9), U256::from(3 * ETHER)));
-            for (address, code) in [(vault, &VAULT_CODE), (setter, &SETTER_CODE)] {
-                assert_eq!(node.call("eth_getCode", json!([address, "latest"])), json!(code));
-            }
-        };
-        check(&node);
-        assert_eq!(node.slot(setter, 2), U256::ZERO);
-        if is_reverted {
-            let head = node.context.reader().head().hash();
-            node.context.live.set_head(start).unwrap();
-            check(&node);
-            node.context.live.set_head(head).unwrap();
-            check(&node);
-        }
-        drop((node, first));
-        // The block has it in the store: neither the file nor the other node is needed for it.
-        std::fs::remove_file(here.0.join("fork.cache")).unwrap();
-        let (again, second) = fork(&here.0, &remote, Engine::Sequential);
-        remote.is_gone.store(true, Ordering::SeqCst);
-        check(&again);
-        assert_eq!(second.question_count(), 0);
-    }
-}
-
 #[test]
 fn what_a_fork_does_not_have_is_not_said_to_be_nothing() {
     let (there, here) = (Dir::new(), Dir::new());
@@ -261,8 +203,7 @@ fn what_a_fork_does_not_have_is_not_said_to_be_nothing() {
     let remote = InProcess::new(&source);
     let (node, _fork) = fork(&here.0, &remote, Engine::Sequential);
     let account = node.call("eth_getAccount", json!([WHALE, "latest"]));
-    let empty = keccak256([]);
-    assert_eq!(account, json!({"balance": U256::from(3 * ETHER), "nonce": "0x0", "codeHash": empty}));
+    assert_eq!(account, json!({"balance": U256::from(3 * ETHER), "nonce": "0x0", "codeHash": KECCAK256_EMPTY}));
     node.call("anvil_setBalance", json!([WHALE, "0x5"]));
     assert_eq!(node.call("eth_getAccount", json!([WHALE, "latest"]))["balance"], "0x5");
     assert_eq!(node.call("eth_getAccount", json!([CONTRACT, "latest"]))["codeHash"], json!(keccak256(&CODE)));
@@ -270,63 +211,6 @@ fn what_a_fork_does_not_have_is_not_said_to_be_nothing() {
     let (_, error) = node.fail("eth_getProof", json!([WHALE, [], "latest"]));
     assert!(error.contains("no proofs on a fork"), "{error}");
     assert!(source.call("eth_getAccount", json!([WHALE, "latest"]))["storageRoot"].is_string());
-}
-
-#[test]
-fn what_waits_is_not_lost_where_the_other_node_cannot_be_asked() {
-    let (there, here) = (Dir::new(), Dir::new());
-    let source = remote(&there.0);
-    let remote = InProcess::new(&source);
-    let from = signer().address();
-    let (node, first) = fork(&here.0, &remote, Engine::Sequential);
-    let start = node.context.reader().head().hash();
-    node.call("anvil_impersonateAccount", json!([WHALE]));
-    let whales = |node: &DevNode| {
-        let tx = json!({"from": WHALE, "to": CONTRACT, "value": "0x0", "gas": "0x186a0"});
-        hash_of(&node.call("eth_sendTransaction", json!([tx])))
-    };
-    whales(&node);
-    let waiting = [whales(&node), hash_of(&node.transfer(Address::repeat_byte(0x33), 1))];
-    drop((node, first));
-    let cache = here.0.join("fork.cache");
-    std::fs::remove_file(&cache).unwrap();
-
-    // Nobody can say whether these can still be paid, so they stay where they are.
-    let journal = std::fs::read(here.0.join("pool.journal")).unwrap();
-    let block = RemoteBlock::fetch(&*remote, Some(3)).unwrap();
-    remote.is_gone.store(true, Ordering::SeqCst);
-    let below = Fork::new(Arc::clone(&remote) as Arc<dyn RemoteNode>, &block, Some(&cache)).unwrap();
-    let (chain, _) = Chain::init(&here.0, block.to_first_block(spec()).unwrap(), ChainOptions::small()).unwrap();
-    chain.attach(below).unwrap();
-    let pool =
-        PoolOptions { takes_impersonated: true, journal: Some(here.0.join("pool.journal")), ..PoolOptions::default() };
-    let executor = Box::new(EngineExecutor::new(Engine::Sequential, ExecutorConfig::default()));
-    let error = LiveChain::open(chain, executor, pool).map(|_| ()).unwrap_err().to_string();
-    assert!(error.contains("it is gone"), "{error}");
-    assert_eq!(std::fs::read(here.0.join("pool.journal")).unwrap(), journal);
-
-    remote.is_gone.store(false, Ordering::SeqCst);
-    let (node, second) = fork(&here.0, &remote, Engine::Sequential);
-    assert!(node.waiting() == 3 && waiting.iter().all(|hash| node.context.live.pool().get(hash).is_some()));
-    node.call("anvil_impersonateAccount", json!([WHALE]));
-    node.call("evm_mine", json!([]));
-    let next = whales(&node);
-    assert_eq!(node.waiting(), 1);
-    drop((node, second));
-    std::fs::remove_file(&cache).unwrap();
-
-    // Of the two senders of an undone block one cannot be looked at; the other's transaction is back.
-    let (node, _third) = fork(&here.0, &remote, Engine::Sequential);
-    let before = node.context.reader().state_at(3).unwrap();
-    before.value(Location::Account(from)).unwrap();
-    remote.is_gone.store(true, Ordering::SeqCst);
-    node.context.live.set_head(start).unwrap();
-    let pool = node.context.live.pool();
-    assert!(pool.get(&next).is_some() && pool.get(&waiting[1]).is_some());
-}
-
-fn hash_of(value: &Value) -> B256 {
-    serde_json::from_value(value.clone()).unwrap()
 }
 
 #[test]

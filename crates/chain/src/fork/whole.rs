@@ -48,10 +48,12 @@ fn complete_account(base: &ChainView, listed: &AccountChanges, diff: &mut StateD
     };
     let slots = listed.storage_changes.iter().filter_map(|slot| Some((slot.slot, slot.changes.last()?.new_value)));
     let slots: Vec<(U256, U256)> = slots.filter(|(slot, value)| missing(*slot, *value)).collect();
-    if is_remote && account.code_hash != KECCAK256_EMPTY && !diff.codes.contains_key(&account.code_hash) {
-        if let Value::Code(code) = base.value(Location::Code(account.code_hash))? {
-            diff.codes.insert(account.code_hash, code);
-        }
+    if is_remote
+        && account.code_hash != KECCAK256_EMPTY
+        && !diff.codes.contains_key(&account.code_hash)
+        && let Value::Code(code) = base.value(Location::Code(account.code_hash))?
+    {
+        diff.codes.insert(account.code_hash, code);
     }
     if is_remote || !slots.is_empty() {
         let unchanged = AccountDiff { account: Some(account), ..AccountDiff::default() };

@@ -3,6 +3,7 @@
 mod blobs;
 mod building;
 mod delegation;
+mod fork;
 mod journal;
 mod limits;
 mod pool;
