@@ -68,6 +68,11 @@ impl ChainReader {
         Ok(())
     }
 
+    /// Whether most of the state is a remote node's, and roots are over local changes alone. See [`Fork`].
+    pub fn is_fork(&self) -> bool {
+        self.fork.get().is_some()
+    }
+
     /// The rules of the chain.
     pub fn spec(&self) -> &ChainSpec {
         &self.spec

@@ -58,6 +58,16 @@ impl ChainView {
         self.fork.as_ref().filter(|fork| fork.is_remote(location))
     }
 
+    /// Whether a remote node is below the store.
+    pub(crate) fn is_fork(&self) -> bool {
+        self.fork.is_some()
+    }
+
+    /// Whether a remote node alone knows a location.
+    pub(crate) fn is_remote(&self, location: Location) -> bool {
+        self.fork_for(&location).is_some() && self.in_blocks(location).is_none()
+    }
+
     /// With changes that were made to the state behind the block.
     pub(crate) fn with_changes(mut self, changes: Arc<StateDiff>) -> Self {
         self.above.push(changes);

@@ -16,6 +16,7 @@ mod error;
 mod questions;
 mod remote;
 mod touches;
+mod whole;
 
 use crate::chain_error::ChainError;
 use alloy_primitives::B256;
@@ -30,6 +31,7 @@ use touches::{Lookup, Touches};
 pub use block::RemoteBlock;
 pub use error::ForkError;
 pub use remote::{RemoteCall, RemoteError, RemoteNode};
+pub(crate) use whole::complete;
 
 /// Tickets of a fork have this bit; those of the store never come so far.
 const TICKET: u64 = 1 << 63;

@@ -142,8 +142,9 @@ impl Chain {
             None => (self.execute_on(prepared, &self.head().as_parent(), &view, &self.trie, executor), None),
             Some(source) => self.execute_and_tell(prepared, &view, source, executor)?,
         };
-        let judged = executed.and_then(|executed| {
+        let judged = executed.and_then(|mut executed| {
             stages::judge(&executed)?;
+            executed.complete(&view)?;
             Ok(executed)
         });
         let executed = match (judged, told.is_some()) {

@@ -104,6 +104,24 @@ impl HeldInterventions<'_> {
     }
 }
 
+/// What the state without any changes says of what is changed.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    account: Option<Account>,
+    /// Of the slot that is changed, where it is one.
+    slot: U256,
+}
+
+impl Before {
+    fn read(base: &ChainView, address: Address, change: &Intervention) -> Result<Self, ChainError> {
+        let slot = match change {
+            Intervention::Slot(slot, _) => slot_of(base, address, *slot)?,
+            _ => U256::ZERO,
+        };
+        Ok(Self { account: account_of(base, address)?, slot })
+    }
+}
+
 /// Changes over one block. Invariant: `locations` and `code_bytes` are those of `changes`.
 #[derive(Clone, Debug)]
 struct Pending {
@@ -141,12 +159,14 @@ impl Interventions {
         address: Address,
         change: Intervention,
     ) -> Result<(), InterventionError> {
+        // A remote node may have to be asked, for which no reader is to wait. Others who make changes wait for the gate.
+        let before = Before::read(base, address, &change)?;
         let mut slot = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         let mut pending = match slot.take() {
             Some(pending) if pending.over == over => pending,
             _ => Pending::new(over, Arc::default()),
         };
-        let made = pending.change(base, address, change);
+        let made = pending.change(base, &before, address, change);
         *slot = Some(pending).filter(|pending| !pending.changes.is_empty());
         made
     }
@@ -182,7 +202,13 @@ impl Pending {
         self.locations > LOCATIONS_MAX || self.code_bytes > CODE_BYTES_MAX
     }
 
-    fn change(&mut self, base: &ChainView, address: Address, change: Intervention) -> Result<(), InterventionError> {
+    fn change(
+        &mut self,
+        base: &ChainView,
+        before: &Before,
+        address: Address,
+        change: Intervention,
+    ) -> Result<(), InterventionError> {
         if let Intervention::Code(code) = &change {
             let bytes = code.len();
             if bytes > ACCOUNT_CODE_BYTES_MAX {
@@ -196,7 +222,7 @@ impl Pending {
         if self.locations.saturating_add(2) > LOCATIONS_MAX {
             return Err(InterventionError::Full);
         }
-        let before = account_of(base, address)?;
+        let Before { account: before, slot: slot_before } = *before;
         let old = self.changes.accounts.get(&address);
         let counted = old.map_or(0, locations_of);
         let mut new = old.cloned().unwrap_or(AccountDiff { account: before, ..AccountDiff::default() });
@@ -211,11 +237,8 @@ impl Pending {
                 code = Some((account.code_hash, bytes));
             }
             Intervention::Slot(slot, value) => {
-                let before = match new.wiped {
-                    true => U256::ZERO,
-                    false => slot_of(base, address, slot)?,
-                };
-                match value == before {
+                let slot_before = if new.wiped { U256::ZERO } else { slot_before };
+                match value == slot_before {
                     true => new.storage.remove(&slot),
                     false => new.storage.insert(slot, value),
                 };
@@ -247,6 +270,7 @@ impl Pending {
     }
 }
 
+/// Where the chain is a fork this is the store's word alone, which keeps nobody waiting.
 fn has_storage(base: &ChainView, address: Address) -> Result<bool, ChainError> {
     Ok(!base.storage(address)?.is_empty())
 }

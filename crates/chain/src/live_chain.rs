@@ -13,7 +13,7 @@ use crate::chain_reader::ChainReader;
 use crate::execution::Execute;
 use crate::head_change::{HeadChange, HeadListener};
 use crate::import::Accepted;
-use crate::pool::{Pool, PoolOpenError, PoolOpened, PoolOptions};
+use crate::pool::{Followed, Pool, PoolOpenError, PoolOpened, PoolOptions};
 use crate::what_if::RootOf;
 use alloy_eip7928::BlockAccessList;
 use alloy_primitives::{Address, B256, U256};
@@ -173,8 +173,14 @@ impl LiveChain {
         let result = change(&mut writer);
         let told = writer.chain.told.replace(HeadChange::default()).unwrap_or_default();
         if !told.removed.is_empty() || !told.added.is_empty() {
-            // Where the state cannot be read the pool keeps what it has; blocks are built of what is valid in any case.
-            let _ = self.pool.on_head_change(&told);
+            // Blocks are built of what is valid in any case.
+            let Followed { unread, lost } = self.pool.on_head_change(&told);
+            if let Some(error) = unread {
+                tracing::warn!("the pool could not look at all senders again: {error}");
+            }
+            if lost > 0 {
+                tracing::warn!("{lost} transactions of undone blocks are too many to come back into the pool");
+            }
             for listener in self.listeners.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 listener(&told);
             }

@@ -14,8 +14,10 @@ mod account;
 mod best;
 mod checks;
 mod contents;
+mod durable;
 mod error;
 mod follow;
+mod intake;
 mod journal;
 mod limits;
 mod rank;
@@ -25,18 +27,18 @@ mod transaction;
 
 pub use best::Best;
 pub use error::{PoolError, PoolOpenError};
+pub use follow::Followed;
 pub use limits::{Origin, PoolLimits, PoolOptions};
 pub use transaction::PoolTransaction;
 
-use crate::chain_block::ChainBlock;
 use crate::chain_error::ChainError;
 use crate::chain_reader::ChainReader;
 use crate::chain_view::ChainView;
 use account::Purse;
-use alloy_primitives::map::{AddressMap, B256Map};
 use alloy_primitives::{Address, B256, Bytes};
 use checks::{HeadFacts, Terms, check_bytes, check_decoded};
 use contents::Contents;
+use durable::Durable;
 use journal::{Journal, Record};
 use motet_types::{Transaction, TxError};
 use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
@@ -49,8 +51,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const SHARED_MIN: usize = 2;
 /// Transactions that one thread takes at a time: a signature takes long against a hand-over.
 const SHARED_CHUNK: usize = 8;
-/// Bytes that the journal may have beyond twice those of the transactions in it that still wait.
-const JOURNAL_SLACK_BYTES: u64 = 16 << 20;
 
 /// Hears of transactions that became pending, from the thread that brought them. It must not wait.
 pub type PoolListener = Box<dyn Fn(&[Arc<PoolTransaction>]) + Send + Sync>;
@@ -61,7 +61,7 @@ pub struct Pool {
     options: PoolOptions,
     threads: Option<ThreadPool>,
     contents: Mutex<Contents>,
-    journal: Option<Mutex<Journal>>,
+    journal: Option<Durable>,
     listeners: Mutex<Vec<PoolListener>>,
 }
 
@@ -100,12 +100,6 @@ pub struct PoolOpened {
     pub damaged_bytes: u64,
 }
 
-/// The head with the state on which transactions are judged.
-pub(crate) struct PoolView {
-    pub(crate) head: Arc<ChainBlock>,
-    pub(crate) state: ChainView,
-}
-
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").field("status", &self.status()).finish_non_exhaustive()
@@ -130,9 +124,9 @@ impl Pool {
         if let Some(path) = this.options.journal.clone() {
             let (journal, found) = Journal::open(&path)?;
             opened.damaged_bytes = found.damaged_bytes;
-            (opened.restored, opened.dropped) = this.restore(found.records);
-            this.journal = Some(Mutex::new(journal));
-            this.rewrite_journal().map_err(|source| PoolOpenError::Journal { path, action: "write", source })?;
+            (opened.restored, opened.dropped) = this.restore(&found.records)?;
+            this.journal = Some(Durable::new(journal));
+            this.compact_journal().map_err(|source| PoolOpenError::Journal { path, action: "write", source })?;
         }
         Ok((this, opened))
     }
@@ -163,7 +157,7 @@ impl Pool {
     pub fn submit(&self, raw: &[u8], origin: Origin) -> Result<B256, PoolError> {
         let head = self.contents().head.clone();
         let checked = check_bytes(raw, None, self.terms(&head, origin));
-        first(self.take_in(vec![checked], origin, true))
+        first(self.take_in_tidily(vec![checked], origin))
     }
 
     /// Takes transactions in, each for itself, checking them on all threads.
@@ -171,7 +165,7 @@ impl Pool {
         let head = self.contents().head.clone();
         let terms = self.terms(&head, origin);
         let checked = self.on_threads(&raw, |raw| check_bytes(raw, None, terms));
-        self.take_in(checked, origin, true)
+        self.take_in_tidily(checked, origin)
     }
 
     /// Takes a transaction in whose sender is known, whatever its signature says: for accounts without a key, on development
@@ -182,7 +176,7 @@ impl Pool {
     pub fn submit_recovered(&self, tx: Transaction, sender: Address, origin: Origin) -> Result<B256, PoolError> {
         let head = self.contents().head.clone();
         let checked = check_decoded(tx, None, Some(sender), self.terms(&head, origin));
-        first(self.take_in(vec![checked], origin, true))
+        first(self.take_in_tidily(vec![checked], origin))
     }
 
     /// A transaction by its hash.
@@ -234,7 +228,7 @@ impl Pool {
         }
         let fork = contents.head.rules.fork;
         drop(contents);
-        Ok(Purse::read(&self.view()?.state, sender, fork)?.nonce)
+        Ok(Purse::read(&self.view()?, sender, fork)?.nonce)
     }
 
     /// The pending transactions that can pay these fees, the best first.
@@ -255,13 +249,14 @@ impl Pool {
         Ok(Some(removed))
     }
 
-    /// Takes out what a block could not take and none will be able to. What only did not fit, or could not pay that block's
+    /// Takes out what a block could not take and none will be able to. What only did not fit that block, or could not pay its
     /// fees, or comes after one that did not, stays.
     pub(crate) fn drop_invalid(&self, left_out: &[(B256, TxError)]) {
         for (hash, error) in left_out {
             let stays = matches!(
                 error,
-                TxError::BlockGasExceeded { .. }
+                TxError::CallerGasLimitMoreThanBlock
+                    | TxError::BlockGasExceeded { .. }
                     | TxError::BlockBlobGasExceeded { .. }
                     | TxError::NonceTooHigh { .. }
                     | TxError::GasPriceLessThanBaseFee
@@ -282,7 +277,7 @@ impl Pool {
         let mut contents = self.contents();
         contents.clear();
         drop(contents);
-        self.rewrite_journal().map_err(|error| PoolError::Journal(error.to_string()))
+        self.compact_journal().map_err(|error| PoolError::Journal(error.to_string()))
     }
 
     /// Has somebody told of transactions that become pending from now on.
@@ -290,154 +285,20 @@ impl Pool {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
 
-    /// Takes in what has been checked, each for itself, and answers in the same order. With `is_promised`, what is answered is
-    /// in the journal before.
-    fn take_in(
+    /// As [`Pool::take_in`], and the journal stays in proportion.
+    fn take_in_tidily(
         &self,
         checked: Vec<Result<PoolTransaction, PoolError>>,
         origin: Origin,
-        is_promised: bool,
     ) -> Vec<Result<B256, PoolError>> {
-        let (version, purses) = match self.purses_of(&checked) {
-            Ok(found) => found,
-            Err(error) => {
-                let error = PoolError::State(error.to_string());
-                return checked.into_iter().map(|checked| checked.and(Err(error.clone()))).collect();
-            }
-        };
-        // Made before the lock is taken.
-        let keeps = is_promised && self.journal.is_some();
-        let encoded: Vec<Option<Record>> =
-            checked.iter().map(|tx| tx.as_ref().ok().filter(|_| keeps).map(record_of)).collect();
-        let mut contents = self.contents();
-        let (mut records, mut promoted) = (Vec::new(), Vec::new());
-        let mut results = Vec::with_capacity(checked.len());
-        for (tx, record) in checked.into_iter().zip(encoded) {
-            results.push(tx.and_then(|tx| {
-                let hash = tx.hash();
-                let purse = match contents.senders.contains_key(&tx.sender) {
-                    true => None,
-                    false => Some(match purses.get(&tx.sender).filter(|_| contents.version == version) {
-                        Some(purse) => *purse,
-                        None => self.purse_now(&contents, tx.sender)?,
-                    }),
-                };
-                let inserted = contents.insert(tx, purse, &self.options.limits, origin)?;
-                if let Some(record) = record {
-                    record.put(&mut records);
-                }
-                promoted.extend(inserted.promoted);
-                Ok(hash)
-            }));
-        }
-        if let Err(error) = self.write_journal(contents, &records) {
-            let mut contents = self.contents();
-            for result in results.iter_mut().filter(|result| result.is_ok()) {
-                let failed = std::mem::replace(result, Err(error.clone()));
-                if let Ok(hash) = failed {
-                    contents.remove(&hash);
-                }
-            }
-            return results;
-        }
-        self.announce(&promoted);
+        let results = self.take_in(checked, origin);
+        self.tidy_journal();
         results
     }
 
-    /// Reads the accounts of senders that the pool does not know, and says of which version they are.
-    fn purses_of(
-        &self,
-        checked: &[Result<PoolTransaction, PoolError>],
-    ) -> Result<(u64, AddressMap<Purse>), ChainError> {
-        let contents = self.contents();
-        let (version, fork) = (contents.version, contents.head.rules.fork);
-        let unknown = checked.iter().flatten().map(|tx| tx.sender);
-        let mut purses: AddressMap<Purse> = unknown
-            .filter(|sender| !contents.senders.contains_key(sender))
-            .map(|sender| (sender, Purse::default()))
-            .collect();
-        drop(contents);
-        if !purses.is_empty() {
-            let view = self.view()?;
-            for (sender, purse) in &mut purses {
-                *purse = Purse::read(&view.state, *sender, fork)?;
-            }
-        }
-        Ok((version, purses))
-    }
-
-    /// Reads an account while the contents are held: the head moved, or the sender's last transaction went, since others were
-    /// read.
-    fn purse_now(&self, contents: &Contents, sender: Address) -> Result<Purse, PoolError> {
-        let failed = |error: ChainError| PoolError::State(error.to_string());
-        let view = self.view().map_err(failed)?;
-        Purse::read(&view.state, sender, contents.head.rules.fork).map_err(failed)
-    }
-
-    /// The head with its state, as the next block starts from it.
-    fn view(&self) -> Result<PoolView, ChainError> {
-        let (head, state) = self.reader.head_with_state()?;
-        Ok(PoolView { head, state })
-    }
-
-    /// Writes records in the order in which the contents changed. The contents are let go once that order is certain.
-    fn write_journal(&self, contents: MutexGuard<'_, Contents>, records: &[u8]) -> Result<(), PoolError> {
-        let Some(journal) = self.journal.as_ref().filter(|_| !records.is_empty()) else { return Ok(()) };
-        let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(contents);
-        journal.append(records).map_err(|error| PoolError::Journal(error.to_string()))
-    }
-
-    /// Writes the journal anew where most of it is of transactions that are gone.
-    fn tidy_journal(&self) {
-        let Some(journal) = &self.journal else { return };
-        let live = self.status().bytes as u64;
-        let bytes = journal.lock().unwrap_or_else(PoisonError::into_inner).bytes();
-        if bytes > live.saturating_mul(2).saturating_add(JOURNAL_SLACK_BYTES) {
-            // When it fails, the longer file still says all that it must.
-            let _ = self.rewrite_journal();
-        }
-    }
-
-    fn rewrite_journal(&self) -> std::io::Result<()> {
-        let Some(journal) = &self.journal else { return Ok(()) };
-        let contents = self.contents();
-        let mut live: Vec<(u64, Arc<PoolTransaction>)> = Vec::with_capacity(contents.sums.count);
-        for sender in contents.senders.values() {
-            live.extend(sender.entries().map(|(_, entry)| (entry.sequence, Arc::clone(&entry.tx))));
-        }
-        let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(contents);
-        live.sort_unstable_by_key(|(sequence, tx)| (*sequence, tx.nonce()));
-        journal.rewrite(live.iter().map(|(_, tx)| record_of(tx)))
-    }
-
-    /// Takes in what a journal holds; says how many are in and how many are not.
-    fn restore(&self, records: Vec<Record>) -> (usize, usize) {
-        let head = self.contents().head.clone();
-        let terms = self.terms(&head, Origin::Local);
-        let checked = self.on_threads(&records, |record| match record {
-            Record::Sent(raw) => Some(check_bytes(raw, None, terms)),
-            Record::SentBy(sender, raw) => Some(check_bytes(raw, Some(*sender), terms)),
-            Record::Removed(_) => None,
-        });
-        let mut known: Vec<Option<Result<PoolTransaction, PoolError>>> = Vec::with_capacity(checked.len());
-        let mut places: B256Map<usize> = B256Map::default();
-        for (record, checked) in records.iter().zip(checked) {
-            if let Some(Ok(tx)) = &checked {
-                places.insert(tx.hash(), known.len());
-            }
-            if let Record::Removed(hash) = record
-                && let Some(removed) = places.remove(hash).and_then(|place| known.get_mut(place))
-            {
-                *removed = None;
-            }
-            known.push(checked);
-        }
-        let results = self.take_in(known.into_iter().flatten().collect(), Origin::Local, false);
-        // Of those that were replaced later the last one counts.
-        let restored = self.contents().sums.count;
-        (restored, results.len().saturating_sub(restored))
+    /// The state that the next block starts from.
+    fn view(&self) -> Result<ChainView, ChainError> {
+        Ok(self.reader.head_with_state()?.1)
     }
 
     fn terms<'a>(&'a self, head: &'a HeadFacts, origin: Origin) -> Terms<'a> {
@@ -474,14 +335,6 @@ impl Pool {
 fn split(sender: &sender::Sender) -> (Vec<Arc<PoolTransaction>>, Vec<Arc<PoolTransaction>>) {
     let pending = sender.pending_from(sender.purse.nonce).map(|entry| Arc::clone(&entry.tx)).collect();
     (pending, sender.queued().map(|entry| Arc::clone(&entry.tx)).collect())
-}
-
-/// A transaction as the journal has it.
-fn record_of(tx: &PoolTransaction) -> Record {
-    match tx.is_impersonated {
-        true => Record::SentBy(tx.sender, tx.encoded()),
-        false => Record::Sent(tx.encoded()),
-    }
 }
 
 fn first(results: Vec<Result<B256, PoolError>>) -> Result<B256, PoolError> {

@@ -9,9 +9,9 @@ use crate::encoding::{Results, committed, decode_receipts, decode_record};
 use crate::lookup;
 use crate::side_blocks::SideBlock;
 use alloy_primitives::map::AddressSet;
-use alloy_primitives::{Address, keccak256};
+use alloy_primitives::{Address, KECCAK256_EMPTY, keccak256};
 use motet_state::store::{Store, StoreError};
-use motet_types::{AccountDiff, BlockRecord, ChainSpec, Location, StateDiff, Value};
+use motet_types::{Account, AccountDiff, BlockRecord, ChainSpec, Location, StateDiff, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -68,6 +68,14 @@ pub(crate) fn diff_of(record: &BlockRecord, before: &ChainView, after: &ChainVie
             if account.is_some_and(|account| account.code_hash == hash) && !code.new_code.is_empty() {
                 diff.codes.insert(hash, code.new_code.clone());
             }
+        }
+        // A block of a fork brings along the code of an account that was the remote node's before.
+        if let (None, Some(Account { code_hash, .. })) = (account_before, account)
+            && code_hash != KECCAK256_EMPTY
+            && !diff.codes.contains_key(&code_hash)
+            && let Value::Code(code) = after.own_value(Location::Code(code_hash))?
+        {
+            diff.codes.insert(code_hash, code);
         }
         if account != account_before || change.wiped || !change.storage.is_empty() {
             diff.accounts.insert(address, change);

@@ -65,8 +65,9 @@ impl Chain {
             view.push(side.committed.height, side.committed.hash, Arc::clone(&side.committed.diff));
         }
         let before = Arc::new(self.trie_beside(fork, &branch).map_err(|error| too_old(error, fork))?);
-        let executed = self.execute_on(prepared, &tail.head().as_parent(), &view, &before, executor)?;
+        let mut executed = self.execute_on(prepared, &tail.head().as_parent(), &view, &before, executor)?;
         stages::judge(&executed)?;
+        executed.complete(&view)?;
         let computed = before.overlay(self.threads.crew())?.update(&executed.diff)?;
         validate_state_root(executed.block.header(), computed)?;
 
@@ -197,6 +198,9 @@ impl Chain {
             None => return Err(ImportFault::UnknownHead),
         };
 
+        let removed = recalled.iter().rev().map(head_block).collect::<Result<Vec<_>, _>>()?;
+        let added = branch.iter().map(head_block).collect::<Result<Vec<_>, _>>()?;
+
         // From here on trie and store move together; a failure half way is for the next opening to sort out.
         let moved = self.move_head(fork, fork_root, &reverses, &branch);
         if let Err(error) = moved {
@@ -206,8 +210,8 @@ impl Chain {
         self.tail = tail;
         self.publish();
         if let Some(told) = &mut self.told {
-            told.removed.extend(recalled.iter().rev().map(head_block));
-            told.added.extend(branch.iter().map(head_block));
+            told.removed.extend(removed);
+            told.added.extend(added);
         }
         for side in &branch {
             self.side.remove(&side.committed.hash);
@@ -255,10 +259,10 @@ impl Chain {
 }
 
 /// A block as those who follow the chain are told of it.
-fn head_block(side: &SideBlock) -> HeadBlock {
-    // What was encoded or checked by this chain decodes.
-    let receipts = decode_receipts(&side.committed.receipts).unwrap_or_default();
-    HeadBlock { block: Arc::clone(&side.block), receipts: Arc::new(receipts), diff: Arc::clone(&side.committed.diff) }
+fn head_block(side: &SideBlock) -> Result<HeadBlock, ChainError> {
+    let malformed = ChainError::Part { height: side.committed.height, part: "receipts", what: "encoding" };
+    let receipts = Arc::new(decode_receipts(&side.committed.receipts).ok_or(malformed)?);
+    Ok(HeadBlock { block: Arc::clone(&side.block), receipts, diff: Arc::clone(&side.committed.diff) })
 }
 
 /// Gives the changes of the state that lead from the head back to a height, one after the other.
@@ -294,5 +298,45 @@ fn too_old(error: ChainError, height: u64) -> ImportFault {
         // Blocks that a snapshot left below the first one are known by their headers alone.
         ChainError::NoBlock { first, .. } => ImportFault::TooOld { height, oldest: Some(first) },
         other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::BuildRequest;
+    use crate::head_change::HeadChange;
+    use crate::pool::Pool;
+    use crate::{ChainOptions, EngineExecutor, GenesisBlock};
+    use motet_exec::{Engine, ExecutorConfig};
+    use motet_types::{ChainSpec, Fork};
+
+    #[test]
+    fn a_block_whose_receipts_cannot_be_told_does_not_become_the_head() {
+        let dir = std::env::temp_dir().join(format!("motet-reorganisation-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        let genesis = GenesisBlock::with_spec(&Default::default(), ChainSpec::at_fork(1337, Fork::Shanghai)).unwrap();
+        let (mut chain, _) = Chain::init(&dir, genesis, ChainOptions::small()).unwrap();
+        let pool = Pool::in_memory(chain.reader().clone());
+        let mut executor = EngineExecutor::new(Engine::Sequential, ExecutorConfig::default());
+        let request = BuildRequest { timestamp: 12, is_kept: true, ..BuildRequest::default() };
+        let sealed = chain.seal(request, &pool, &mut executor, || 0).unwrap().block.hash();
+        chain.told = Some(HeadChange::default());
+        let start = chain.genesis().hash();
+        chain.set_head(start).unwrap();
+        let good = chain.side.get(&sealed).unwrap().clone();
+        let mut bad = good.clone();
+        bad.committed.receipts = b"no receipts".as_slice().into();
+        chain.side.remove(&sealed);
+        assert!(chain.side.insert(bad));
+        let error = chain.set_head(sealed).unwrap_err();
+        assert!(matches!(error.reason, ImportFault::Chain(ChainError::Part { height: 1, part: "receipts", .. })));
+        assert_eq!((chain.head().hash(), chain.check_usable().is_ok()), (start, true));
+        chain.side.remove(&sealed);
+        assert!(chain.side.insert(good));
+        chain.set_head(sealed).unwrap();
+        assert_eq!(chain.head().hash(), sealed);
+        drop(chain);
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -8,8 +8,11 @@
 //! ```
 
 use crate::chain_block::ChainBlock;
+use crate::chain_error::ChainError;
+use crate::chain_view::ChainView;
 use crate::encoding::{Results, committed};
 use crate::execution::{ExecFailure, Execute, ExecuteRequest, ReceiptRoots};
+use crate::fork::complete;
 use crate::head_change::HeadBlock;
 use crate::rewards::block_rewards;
 use crate::tail::Tail;
@@ -122,6 +125,17 @@ pub(crate) fn judge(executed: &Executed) -> Result<(), BlockError> {
 }
 
 impl Executed {
+    /// Where the chain is a fork, has the diff say all that is local from this block on. See [`crate::fork`].
+    ///
+    /// # Errors
+    /// When the state before the block cannot be read.
+    pub(crate) fn complete(&mut self, base: &ChainView) -> Result<(), ChainError> {
+        match base.is_fork() {
+            true => complete(base, &self.outcome.record, Arc::make_mut(&mut self.diff)),
+            false => Ok(()),
+        }
+    }
+
     /// The block as it was executed, the outcome without its diff, and the diff.
     pub(crate) fn into_parts(self) -> (RecoveredBlock, BlockOutcome, Arc<StateDiff>) {
         (self.block, self.outcome, self.diff)

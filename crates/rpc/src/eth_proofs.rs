@@ -53,6 +53,9 @@ fn proof(ctx: &RpcContext, args: &mut Args<'_>) -> Result<Proof, RpcError> {
     }
     let keys: Vec<(B256, usize)> = keys.iter().map(|key| storage_key(key)).collect::<Result<_, _>>()?;
     let slots: Vec<U256> = keys.iter().map(|(key, _)| (*key).into()).collect();
+    if ctx.reader().is_fork() {
+        return Err(RpcError::server("there are no proofs on a fork: most of its state is another node's"));
+    }
     let block = ctx.known_block(at)?;
     let proof = ctx.live.prove(block.block().number(), address, &slots)?;
     let account = proof.account.as_ref();

@@ -87,7 +87,9 @@ fn storage_values(ctx: &RpcContext, args: &mut Args<'_>) -> Result<BTreeMap<Addr
 #[serde(rename_all = "camelCase")]
 struct WholeAccount {
     code_hash: B256,
-    storage_root: B256,
+    /// A fork does not have the other node's storage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storage_root: Option<B256>,
     balance: U256,
     nonce: U64,
 }
@@ -95,11 +97,23 @@ struct WholeAccount {
 fn whole_account(ctx: &RpcContext, args: &mut Args<'_>) -> Result<Option<WholeAccount>, RpcError> {
     let address = address(args)?;
     let at: BlockArg = args.optional("block")?.unwrap_or_default();
+    if ctx.reader().is_fork() {
+        let account = match ctx.state(at)?.1.value(Location::Account(address))? {
+            Value::Account(account) => account,
+            _ => return Err(other_value()),
+        };
+        return Ok(account.map(|Account { nonce, balance, code_hash }| WholeAccount {
+            code_hash,
+            storage_root: None,
+            balance,
+            nonce: U64::from(nonce),
+        }));
+    }
     let block = ctx.known_block(at)?;
     let proof = ctx.live.prove(block.block().number(), address, &[])?;
     Ok(proof.account.map(|account| WholeAccount {
         code_hash: account.code_hash,
-        storage_root: account.storage_root,
+        storage_root: Some(account.storage_root),
         balance: account.balance,
         nonce: U64::from(account.nonce),
     }))

@@ -3,7 +3,7 @@
 mod dev_node;
 mod support;
 
-use alloy_primitives::{Address, B256, U256, keccak256};
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256, keccak256};
 use dev_node::{CODE, CONTRACT, DevNode, ETHER, WHALE, signer, spec};
 use motet_chain::{ChainReader, Fork, RemoteBlock, RemoteCall, RemoteError, RemoteNode};
 use motet_exec::Engine;
@@ -28,7 +28,12 @@ impl InProcess {
 
     fn answer(&self, call: &RemoteCall) -> Result<Value, String> {
         let param = |at: usize| call.params.get(at).cloned().unwrap_or(Value::Null);
+        let hash = |value: &Value| serde_json::from_value::<B256>(value.get("blockHash")?.clone()).ok();
         let number = |value: &Value| match value.as_str() {
+            None if hash(value).is_some() => {
+                let block = self.reader.block(&hash(value).unwrap_or_default()).map_err(|error| error.to_string())?;
+                block.map(|block| block.number()).ok_or_else(|| "header not found".to_owned())
+            }
             Some("latest") => Ok(self.reader.head().number()),
             text => text
                 .and_then(|text| u64::from_str_radix(text.trim_start_matches("0x"), 16).ok())
@@ -189,6 +194,23 @@ fn zeros_of_the_fork_hide_what_is_remote_also_after_a_restart_without_the_other_
     assert_eq!(again.fail("anvil_addBalance", json!([Address::repeat_byte(0x98), "0x1"])).0, -32603);
     remote.is_gone.store(false, Ordering::SeqCst);
     assert!(view.value(Location::Account(Address::repeat_byte(0x99))).is_ok());
+}
+
+#[test]
+fn what_a_fork_does_not_have_is_not_said_to_be_nothing() {
+    let (there, here) = (Dir::new(), Dir::new());
+    let source = remote(&there.0);
+    let remote = InProcess::new(&source);
+    let (node, _fork) = fork(&here.0, &remote, Engine::Sequential);
+    let account = node.call("eth_getAccount", json!([WHALE, "latest"]));
+    assert_eq!(account, json!({"balance": U256::from(3 * ETHER), "nonce": "0x0", "codeHash": KECCAK256_EMPTY}));
+    node.call("anvil_setBalance", json!([WHALE, "0x5"]));
+    assert_eq!(node.call("eth_getAccount", json!([WHALE, "latest"]))["balance"], "0x5");
+    assert_eq!(node.call("eth_getAccount", json!([CONTRACT, "latest"]))["codeHash"], json!(keccak256(&CODE)));
+    assert_eq!(node.call("eth_getAccount", json!([Address::repeat_byte(0x77), "latest"])), Value::Null);
+    let (_, error) = node.fail("eth_getProof", json!([WHALE, [], "latest"]));
+    assert!(error.contains("no proofs on a fork"), "{error}");
+    assert!(source.call("eth_getAccount", json!([WHALE, "latest"]))["storageRoot"].is_string());
 }
 
 #[test]

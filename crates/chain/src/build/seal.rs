@@ -14,6 +14,7 @@ use crate::chain_error::{ChainError, ImportFault};
 use crate::chain_view::ChainView;
 use crate::encoding::{Results, committed};
 use crate::execution::Execute;
+use crate::fork::complete as complete_diff;
 use crate::head_change::HeadBlock;
 use crate::interventions::{enter, merged};
 use crate::pool::Pool;
@@ -78,13 +79,16 @@ impl Chain {
             return Err(SealError::Transaction { tx: tx.pos(), error: error.clone() });
         }
         left_out.extend(take_out(&mut block, &out));
-        let diff = match &request.changes {
+        let mut diff = match &request.changes {
             None => diff,
             Some(changes) => {
                 enter(&base, changes, &mut outcome.record)?;
                 Arc::new(merged(&base, changes, Arc::unwrap_or_clone(diff))?)
             }
         };
+        if base.is_fork() {
+            complete_diff(&base, &outcome.record, Arc::make_mut(&mut diff))?;
+        }
         took(&mut times.execute_ns);
 
         complete(&mut block.block.header, &outcome, &rules)?;

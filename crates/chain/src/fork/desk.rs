@@ -7,7 +7,7 @@
 
 use super::cache::Cache;
 use super::error::ForkError;
-use super::questions::{Found, calls_for, found_in};
+use super::questions::{At, Found, calls_for, found_in, hash_in, header_call};
 use super::remote::{RemoteError, RemoteNode};
 use super::{CacheIdentity, TICKET};
 use alloy_primitives::map::{B256Map, HashMap};
@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Wake, Waker};
 use std::thread::{self, JoinHandle, Thread};
@@ -46,6 +47,9 @@ pub(super) struct Desk {
 struct Shared {
     remote: Arc<dyn RemoteNode>,
     number: u64,
+    hash: B256,
+    /// Whether the node knows blocks by their heights alone. Relaxed: who misses it asks once too often.
+    by_number: AtomicBool,
     state: Mutex<State>,
     /// Something was queued, or it is the end.
     queued: Condvar,
@@ -104,8 +108,15 @@ impl Desk {
                 Some(cache)
             }
         };
-        let shared =
-            Shared { remote, number, state: Mutex::new(state), queued: Condvar::new(), cache: Mutex::new(cache) };
+        let shared = Shared {
+            remote,
+            number,
+            hash,
+            by_number: AtomicBool::new(false),
+            state: Mutex::new(state),
+            queued: Condvar::new(),
+            cache: Mutex::new(cache),
+        };
         let mut desk = Self { shared: Arc::new(shared), threads: Vec::with_capacity(THREADS) };
         for n in 0..THREADS {
             let shared = Arc::clone(&desk.shared);
@@ -306,8 +317,32 @@ impl Shared {
         }
     }
 
+    /// Asks for locations after the block of this hash. Where the node refuses, by its height, as long as it is that block.
     fn ask(&self, locations: &[Location]) -> Result<Vec<Result<Found, String>>, String> {
-        let questions: Vec<_> = locations.iter().map(|location| calls_for(*location, self.number)).collect();
+        if self.by_number.load(Ordering::Relaxed) {
+            return self.ask_at(locations, At::Number(self.number));
+        }
+        let found = self.ask_at(locations, At::Hash(self.hash))?;
+        let is_answered = |found: &[Result<Found, String>]| {
+            let mut of_states = found.iter().zip(locations).filter(|(_, location)| !is_block_hash(location)).peekable();
+            of_states.peek().is_none() || of_states.any(|(found, _)| found.is_ok())
+        };
+        if is_answered(&found) {
+            return Ok(found);
+        }
+        let found = self.ask_at(locations, At::Number(self.number))?;
+        // Otherwise it is not the name of the block that it refuses.
+        if is_answered(&found) {
+            self.by_number.store(true, Ordering::Relaxed);
+        }
+        Ok(found)
+    }
+
+    fn ask_at(&self, locations: &[Location], at: At) -> Result<Vec<Result<Found, String>>, String> {
+        let mut questions: Vec<_> = locations.iter().map(|location| calls_for(*location, at)).collect();
+        // What is asked for by height is of this chain only as long as the block is.
+        let is_checked = matches!(at, At::Number(_)) || locations.iter().any(is_block_hash);
+        questions.extend(is_checked.then(|| vec![header_call(self.number)]));
         let calls = questions.concat();
         let answers = self.batch(&calls).map_err(|error| error.to_string())?;
         if answers.len() != calls.len() {
@@ -315,6 +350,14 @@ impl Shared {
             return Err(format!("{}: {found} answers to {wanted} calls", self.remote.name()));
         }
         let mut rest = answers.as_slice();
+        if let Some((check, before)) = rest.split_last().filter(|_| is_checked) {
+            let hash = hash_in(self.number, check).map_err(|what| format!("{}: {what}", self.remote.name()))?;
+            if hash != self.hash {
+                let (name, number, wanted) = (self.remote.name(), self.number, self.hash);
+                return Err(format!("{name}: its block {number} is {hash} by now, and no longer {wanted}"));
+            }
+            rest = before;
+        }
         let mut found = Vec::with_capacity(locations.len());
         for (location, calls) in locations.iter().zip(&questions) {
             let (own, others) = rest.split_at_checked(calls.len()).unwrap_or((rest, &[]));
@@ -341,4 +384,8 @@ impl Shared {
         }
         self.remote.batch(calls)
     }
+}
+
+fn is_block_hash(location: &Location) -> bool {
+    matches!(location, Location::BlockHash(_))
 }

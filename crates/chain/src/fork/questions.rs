@@ -15,9 +15,42 @@ pub(super) enum Found {
     BlockHash(u64, B256),
 }
 
+/// How the remote block is named in questions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum At {
+    /// By what it is. EIP-1898.
+    Hash(B256),
+    /// By its height, for nodes that know nothing else: another block may stand there by now.
+    Number(u64),
+}
+
+impl At {
+    fn param(self) -> Value {
+        match self {
+            Self::Hash(hash) => json!({ "blockHash": hash }),
+            Self::Number(number) => json!(format!("{number:#x}")),
+        }
+    }
+}
+
+/// The call for the header of the block at a height.
+pub(super) fn header_call(number: u64) -> RemoteCall {
+    RemoteCall { method: "eth_getBlockByNumber", params: json!([format!("{number:#x}"), false]) }
+}
+
+/// The hash in the answer to [`header_call`].
+///
+/// # Errors
+/// In words, when there is none.
+pub(super) fn hash_in(number: u64, answer: &Result<Value, String>) -> Result<B256, String> {
+    let block = answer.as_ref().map_err(|error| format!("eth_getBlockByNumber: {error}"))?;
+    let hash = block.get("hash").cloned().unwrap_or(Value::Null);
+    serde_json::from_value(hash).map_err(|_| format!("eth_getBlockByNumber: no block {number}"))
+}
+
 /// The calls for a location after a block; code comes with its account.
-pub(super) fn calls_for(location: Location, number: u64) -> Vec<RemoteCall> {
-    let at = format!("{number:#x}");
+pub(super) fn calls_for(location: Location, at: At) -> Vec<RemoteCall> {
+    let at = at.param();
     match location {
         Location::Account(address) => ["eth_getBalance", "eth_getTransactionCount", "eth_getCode"]
             .map(|method| RemoteCall { method, params: json!([address, at]) })
@@ -25,10 +58,7 @@ pub(super) fn calls_for(location: Location, number: u64) -> Vec<RemoteCall> {
         Location::Slot(address, slot) => {
             vec![RemoteCall { method: "eth_getStorageAt", params: json!([address, B256::from(slot), at]) }]
         }
-        Location::BlockHash(number) => {
-            let params = json!([format!("{number:#x}"), false]);
-            vec![RemoteCall { method: "eth_getBlockByNumber", params }]
-        }
+        Location::BlockHash(number) => vec![header_call(number)],
         Location::Code(_) => Vec::new(),
     }
 }
@@ -53,12 +83,7 @@ pub(super) fn found_in(location: Location, answers: &[Result<Value, String>]) ->
             // Some nodes give 32 bytes, some leave zeros in front away.
             Ok(Found::Slot(address, slot, parsed("eth_getStorageAt", value)?))
         }
-        (Location::BlockHash(number), [block]) => {
-            let block = block.as_ref().map_err(|error| format!("eth_getBlockByNumber: {error}"))?;
-            let hash = block.get("hash").cloned().unwrap_or(Value::Null);
-            let hash = serde_json::from_value(hash).map_err(|_| format!("eth_getBlockByNumber: no block {number}"))?;
-            Ok(Found::BlockHash(number, hash))
-        }
+        (Location::BlockHash(number), [block]) => Ok(Found::BlockHash(number, hash_in(number, block)?)),
         _ => Err(format!("{} answers, which is not as many as were asked for", answers.len())),
     }
 }
@@ -76,8 +101,10 @@ mod tests {
     fn answers_become_values_and_other_things_are_named() {
         let (address, ok) = (Address::repeat_byte(1), |text: &str| Ok(json!(text)));
         let location = Location::Account(address);
-        assert_eq!(calls_for(location, 16).len(), 3);
-        assert_eq!(calls_for(location, 16)[0].params, json!([address, "0x10"]));
+        let by_hash = At::Hash(B256::repeat_byte(7));
+        assert_eq!(calls_for(location, At::Number(16)).len(), 3);
+        assert_eq!(calls_for(location, At::Number(16))[0].params, json!([address, "0x10"]));
+        assert_eq!(calls_for(location, by_hash)[2].params, json!([address, {"blockHash": B256::repeat_byte(7)}]));
         let absent = found_in(location, &[ok("0x0"), ok("0x0"), ok("0x")]).unwrap();
         assert_eq!(absent, Found::Account(address, None, Bytes::new()));
         let Found::Account(_, Some(account), code) = found_in(location, &[ok("0x5"), ok("0x1"), ok("0x6000")]).unwrap()

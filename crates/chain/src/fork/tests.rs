@@ -4,7 +4,7 @@ use alloy_primitives::{Address, Bytes, U256};
 use motet_types::{MemoryState, StateView};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use serde_json::json;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// A node over a state in memory, which can be told to fail.
 #[derive(Debug, Default)]
@@ -13,6 +13,10 @@ struct Node {
     batches: AtomicU32,
     /// Batches that fail before any is answered again.
     failing: AtomicU32,
+    /// Knows blocks by their heights alone.
+    refuses_hashes: AtomicBool,
+    /// Another block stands at the height of the one that is asked for.
+    has_moved: AtomicBool,
 }
 
 fn of_state(state: &MemoryState, location: Location) -> Value {
@@ -35,7 +39,12 @@ impl RemoteNode for Node {
         }
         let answer = |call: &RemoteCall| {
             let at = call.params.as_array().and_then(|params| params.last()).cloned();
-            assert!(at == Some(json!("0x7")) || call.method == "eth_getBlockByNumber", "{call:?}");
+            let by_hash = at == Some(json!({"blockHash": B256::repeat_byte(7)}));
+            if by_hash && self.refuses_hashes.load(Ordering::SeqCst) {
+                return Err("invalid argument 1: expected a string".to_owned());
+            }
+            assert!(by_hash || at == Some(json!("0x7")) || call.method == "eth_getBlockByNumber", "{call:?}");
+            assert!(by_hash || at != Some(json!("0x7")) || self.refuses_hashes.load(Ordering::SeqCst), "{call:?}");
             let address = call.params[0].as_str().and_then(|text| text.parse::<Address>().ok());
             let account = address.and_then(|address| self.state.account(&address).cloned()).unwrap_or_default();
             Ok(match call.method {
@@ -46,7 +55,10 @@ impl RemoteNode for Node {
                     let slot: U256 = serde_json::from_value(call.params[1].clone()).unwrap();
                     json!(B256::from(account.storage.get(&slot).copied().unwrap_or_default()))
                 }
-                "eth_getBlockByNumber" => json!({"hash": B256::repeat_byte(9)}),
+                "eth_getBlockByNumber" if call.params[0] != "0x7" => json!({"hash": B256::repeat_byte(9)}),
+                "eth_getBlockByNumber" => {
+                    json!({"hash": B256::repeat_byte(7 + u8::from(self.has_moved.load(Ordering::SeqCst)))})
+                }
                 other => return Err(format!("the method {other} does not exist")),
             })
         };
@@ -166,4 +178,28 @@ fn pending_reads_wake_all_who_wait() {
     }
     assert!(desk.is_ready(ticket));
     assert!(matches!(desk.read(location), Ok(Read::Ready(_))));
+}
+
+#[test]
+fn a_block_is_asked_for_by_its_hash_and_by_its_height_only_while_it_is_there() {
+    let node = Arc::new(node());
+    let account = |n| Location::Account(address(n));
+    let by_hash = desk(&node, None);
+    node.has_moved.store(true, Ordering::SeqCst);
+    // What the chain there has become does not matter as long as the node knows the block.
+    assert_eq!(by_hash.value(account(1)).unwrap(), of_state(&node.state, account(1)));
+    let error = by_hash.value(Location::BlockHash(3)).unwrap_err().to_string();
+    assert!(error.contains("its block 7 is 0x0808") && error.contains("no longer 0x0707"), "{error}");
+    assert_eq!(by_hash.value(account(2)).unwrap(), of_state(&node.state, account(2)));
+
+    node.refuses_hashes.store(true, Ordering::SeqCst);
+    let by_number = desk(&node, None);
+    let error = by_number.value(account(1)).unwrap_err().to_string();
+    assert!(error.contains("its block 7 is 0x0808"), "{error}");
+    node.has_moved.store(false, Ordering::SeqCst);
+    assert_eq!(by_number.value(account(1)).unwrap(), of_state(&node.state, account(1)));
+    assert_eq!(by_number.value(Location::BlockHash(3)).unwrap(), Value::BlockHash(B256::repeat_byte(9)));
+    node.has_moved.store(true, Ordering::SeqCst);
+    assert!(by_number.value(account(2)).is_err(), "it is looked at with every batch");
+    assert_eq!(by_number.value(account(1)).unwrap(), of_state(&node.state, account(1)), "what is known stays");
 }

@@ -2,6 +2,7 @@
 //!
 //! It follows from the records of the blocks, and is made again from them at every start.
 
+use super::whole::is_changed;
 use crate::chain_error::ChainError;
 use crate::encoding::decode_record;
 use alloy_primitives::map::{AddressMap, HashMap};
@@ -91,11 +92,7 @@ impl Touches {
             });
         };
         for listed in &record.list {
-            let is_changed = !listed.storage_changes.is_empty()
-                || !listed.balance_changes.is_empty()
-                || !listed.nonce_changes.is_empty()
-                || !listed.code_changes.is_empty();
-            if is_changed {
+            if is_changed(listed) {
                 account(lookup, &mut block, listed.address);
             }
             for slot in &listed.storage_changes {

@@ -1,10 +1,13 @@
 use super::*;
+use crate::fork::Fork as RemoteFork;
 use crate::recall::diff_of;
-use crate::{Chain, ChainOptions, GenesisBlock};
+use crate::{Chain, ChainOptions, GenesisBlock, RemoteBlock, RemoteCall, RemoteError, RemoteNode};
 use alloy_eip7928::{AccountChanges, BalanceChange, BlockAccessIndex, SlotChanges, StorageChange};
 use motet_types::{BlockRecord, ChainSpec, Fork, MemoryState, Read, StateView};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
+use serde_json::json;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 const ACCOUNTS: u64 = 6;
 const SLOTS: u64 = 4;
@@ -207,4 +210,48 @@ fn what_is_too_large_is_refused_and_changes_nothing() {
     let error = reader.intervene(address(1000), Intervention::Code(Bytes::from_static(&[1]))).unwrap_err();
     assert!(matches!(error, InterventionError::Full), "{error}");
     assert_eq!(reader.interventions().over(&head), before);
+}
+
+/// A node without any state, which notes how it was asked.
+#[derive(Debug, Default)]
+struct Watcher {
+    reader: OnceLock<ChainReader>,
+    /// Whether readers of changes would have had to wait, for each time that it was asked for state.
+    waits: Mutex<Vec<bool>>,
+}
+
+impl RemoteNode for Watcher {
+    fn name(&self) -> &str {
+        "watcher"
+    }
+
+    fn batch(&self, calls: &[RemoteCall]) -> Result<Vec<Result<serde_json::Value, String>>, RemoteError> {
+        if let Some(reader) = self.reader.get() {
+            self.waits.lock().unwrap().push(reader.interventions().pending.try_lock().is_err());
+        }
+        let zero = B256::ZERO;
+        let header = json!({"number": "0x0", "hash": zero, "parentHash": zero, "timestamp": "0x0", "gasLimit": "0x0",
+            "gasUsed": "0x0", "miner": Address::ZERO});
+        let answer = |call: &RemoteCall| match call.method {
+            "eth_getBlockByNumber" => header.clone(),
+            "eth_getCode" => json!("0x"),
+            _ => json!("0x0"),
+        };
+        Ok(calls.iter().map(|call| Ok(answer(call))).collect())
+    }
+}
+
+#[test]
+fn readers_do_not_wait_while_another_node_is_asked_for_what_is_changed() {
+    let place = Place::new("remote");
+    let (chain, _) = chain(&place.0);
+    let (reader, watcher) = (chain.reader().clone(), Arc::new(Watcher::default()));
+    let block = RemoteBlock::fetch(&*watcher, None).unwrap();
+    chain.attach(RemoteFork::new(Arc::clone(&watcher) as Arc<dyn RemoteNode>, &block, None).unwrap()).unwrap();
+    watcher.reader.set(reader.clone()).unwrap();
+    reader.intervene(address(90), Intervention::Slot(U256::from(1), U256::from(2))).unwrap();
+    reader.intervene(address(91), Intervention::Balance(U256::from(3))).unwrap();
+    assert!(reader.interventions().over(&chain.head().hash()).is_some_and(|changes| changes.accounts.len() == 2));
+    let waits = watcher.waits.lock().unwrap();
+    assert!(waits.len() >= 3 && !waits.contains(&true), "{waits:?}");
 }

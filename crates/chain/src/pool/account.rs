@@ -36,6 +36,12 @@ impl Purse {
                 && matches!(view.value(Location::Code(code_hash))?, Value::Code(code) if is_delegation(&code)));
         Ok(Self { nonce, balance, code_hash, may_send })
     }
+
+    /// Whether it runs a contract's code: then anybody's call may take its money, and with it what its transactions rest on.
+    /// EIP-7702.
+    pub(crate) fn is_delegated(&self) -> bool {
+        self.may_send && self.code_hash != KECCAK256_EMPTY
+    }
 }
 
 fn is_delegation(code: &[u8]) -> bool {

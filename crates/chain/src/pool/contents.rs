@@ -23,6 +23,8 @@ pub(crate) struct Contents {
     pub(crate) version: u64,
     pub(crate) senders: AddressMap<Sender>,
     pub(crate) by_hash: B256Map<(Address, u64)>,
+    /// How often an account is delegated by a transaction in here. EIP-7702.
+    authorities: AddressMap<usize>,
     /// Who is worst; made when the pool is full for the first time after a change of the head.
     pub(crate) ranks: Option<Ranks>,
     pub(crate) sums: Sums,
@@ -48,6 +50,7 @@ impl Contents {
             version: 0,
             senders: AddressMap::default(),
             by_hash: B256Map::default(),
+            authorities: AddressMap::default(),
             ranks: None,
             sums: Sums::default(),
             sequence: 0,
@@ -69,17 +72,42 @@ impl Contents {
         limits: &PoolLimits,
         origin: Origin,
     ) -> Result<Inserted, PoolError> {
-        let (hash, address, nonce) = (tx.hash(), tx.sender, tx.nonce());
-        if self.by_hash.contains_key(&hash) {
+        if self.by_hash.contains_key(&tx.hash()) {
             return Err(PoolError::AlreadyKnown);
         }
         let unknown = Sender::new(purse.unwrap_or_default());
-        let sender = self.senders.get(&address).unwrap_or(&unknown);
+        let sender = self.senders.get(&tx.sender).unwrap_or(&unknown);
         check_purse(sender, &tx)?;
-        match sender.get(nonce) {
+        self.check_delegation(sender, &tx)?;
+        match sender.get(tx.nonce()) {
             Some(before) => check_replacement(&before.tx, &tx, limits)?,
-            None => check_sender_room(sender, nonce, limits, origin)?,
+            None => check_sender_room(sender, tx.nonce(), limits, origin)?,
         }
+        self.place(Arc::new(tx), unknown, limits)
+    }
+
+    /// Takes in again what was promised before, if it can ever be valid: it may wait for others, and takes the place of what
+    /// has its nonce.
+    pub(crate) fn restore(
+        &mut self,
+        tx: Arc<PoolTransaction>,
+        purse: Option<Purse>,
+        limits: &PoolLimits,
+    ) -> Result<Inserted, PoolError> {
+        if self.by_hash.contains_key(&tx.hash()) {
+            return Err(PoolError::AlreadyKnown);
+        }
+        let unknown = Sender::new(purse.unwrap_or_default());
+        let sender = self.senders.get(&tx.sender).unwrap_or(&unknown);
+        check_account(sender, &tx)?;
+        check_balance(sender, &tx)?;
+        self.place(tx, unknown, limits)
+    }
+
+    /// Puts a transaction in its place, for which others may have to go. `unknown` is its sender, where that is not in here.
+    fn place(&mut self, tx: Arc<PoolTransaction>, unknown: Sender, limits: &PoolLimits) -> Result<Inserted, PoolError> {
+        let (address, nonce) = (tx.sender, tx.nonce());
+        let sender = self.senders.get(&address).unwrap_or(&unknown);
         let sequence = sender.get(nonce).map_or(self.sequence, |before| before.sequence);
         let rank = Rank::of_new(sender, &tx, sequence, self.head.base_fee);
         let need = self.need(sender, &tx, limits);
@@ -92,12 +120,11 @@ impl Contents {
         }
         self.sequence = self.sequence.saturating_add(1);
         self.senders.entry(address).or_insert(unknown);
-        let tx = Arc::new(tx);
-        self.by_hash.insert(hash, (address, nonce));
+        self.note(&tx);
         let Inserted { promoted, gone } = &mut inserted;
         let replaced = self.change(address, |sender| sender.insert(tx, sequence, promoted));
         if let Some(replaced) = replaced.flatten() {
-            self.by_hash.remove(&replaced.hash());
+            self.forget(&replaced);
             gone.push(replaced);
         }
         Ok(inserted)
@@ -106,9 +133,28 @@ impl Contents {
     /// Takes a transaction out; those of its sender above it wait for another with its nonce.
     pub(crate) fn remove(&mut self, hash: &B256) -> Option<Arc<PoolTransaction>> {
         let (address, nonce) = *self.by_hash.get(hash)?;
-        let removed = self.change(address, |sender| sender.remove(nonce)).flatten();
-        self.by_hash.remove(hash);
-        removed
+        let removed = self.change(address, |sender| sender.remove(nonce)).flatten()?;
+        self.forget(&removed);
+        Some(removed)
+    }
+
+    fn note(&mut self, tx: &PoolTransaction) {
+        self.by_hash.insert(tx.hash(), (tx.sender, tx.nonce()));
+        for authority in tx.authorities.iter().flatten() {
+            *self.authorities.entry(*authority).or_default() += 1;
+        }
+    }
+
+    fn forget(&mut self, tx: &PoolTransaction) {
+        self.by_hash.remove(&tx.hash());
+        for authority in tx.authorities.iter().flatten() {
+            if let Some(count) = self.authorities.get_mut(authority) {
+                *count = count.saturating_sub(1);
+                if *count == 0 {
+                    self.authorities.remove(authority);
+                }
+            }
+        }
     }
 
     /// Takes all transactions out.
@@ -123,7 +169,7 @@ impl Contents {
         let Inserted { promoted, gone } = inserted;
         self.change(address, |sender| sender.revise(purse, gas_limit, gone, promoted));
         for tx in inserted.gone.iter().skip(before) {
-            self.by_hash.remove(&tx.hash());
+            self.forget(tx);
         }
     }
 
@@ -162,7 +208,8 @@ impl Contents {
     /// What must go before there is room.
     fn need(&self, sender: &Sender, tx: &PoolTransaction, limits: &PoolLimits) -> Need {
         let before = sender.get(tx.nonce()).map(|entry| &entry.tx);
-        let grows = |sum: usize, more: usize, less: usize, max: usize| (sum + more).saturating_sub(less + max);
+        let grows =
+            |sum: usize, more: usize, less: usize, max: usize| (sum + more).saturating_sub(less.saturating_add(max));
         let replaced = usize::from(before.is_some());
         let sums = &self.sums;
         // A block of blobs that replaces none of its own kind must find room like any other.
@@ -175,6 +222,25 @@ impl Contents {
             blobs: if more_blobs == 0 { 0 } else { grows(sums.blobs, more_blobs, blobs, limits.blobs_max) },
             queued: if is_queued { grows(sums.queued, 1, 0, limits.queued_max) } else { 0 },
         }
+    }
+
+    /// What waits of an account that runs a contract's code may become worthless by anybody's call, and by that of one other
+    /// transaction for very many. So such an account has one transaction that can be taken, as geth has it. EIP-7702.
+    fn check_delegation(&self, sender: &Sender, tx: &PoolTransaction) -> Result<(), PoolError> {
+        let is_single = sender.purse.is_delegated() || self.authorities.contains_key(&tx.sender);
+        if is_single && !sender.is_pending(tx.nonce()) {
+            if sender.pending_end() > sender.purse.nonce {
+                return Err(PoolError::DelegatedFull);
+            }
+            if tx.nonce() != sender.pending_end() {
+                return Err(PoolError::DelegatedGap);
+            }
+        }
+        let has_many = |address: &Address| self.senders.get(address).is_some_and(|sender| sender.sums().count > 1);
+        if tx.authorities.iter().flatten().any(has_many) {
+            return Err(PoolError::AuthorityReserved);
+        }
+        Ok(())
     }
 
     /// Has worse transactions go until there is room; none goes where all of them together would not make enough.
@@ -197,22 +263,30 @@ impl Contents {
     }
 }
 
-/// Nonce and money, in geth's order.
-fn check_purse(sender: &Sender, tx: &PoolTransaction) -> Result<(), PoolError> {
-    let purse = &sender.purse;
-    let (nonce, cost, balance) = (tx.nonce(), tx.cost, purse.balance);
+fn check_account(sender: &Sender, tx: &PoolTransaction) -> Result<(), PoolError> {
+    let (purse, nonce) = (&sender.purse, tx.nonce());
     if nonce < purse.nonce {
         return Err(PoolError::NonceTooLow { next: purse.nonce, nonce });
     }
     if !purse.may_send {
         return Err(PoolError::SenderNoEoa { sender: tx.sender, code_hash: purse.code_hash });
     }
+    Ok(())
+}
+
+fn check_balance(sender: &Sender, tx: &PoolTransaction) -> Result<(), PoolError> {
+    let (balance, cost) = (sender.purse.balance, tx.cost);
+    if balance < cost { Err(PoolError::Funds { balance, cost }) } else { Ok(()) }
+}
+
+/// Nonce and money, in geth's order.
+fn check_purse(sender: &Sender, tx: &PoolTransaction) -> Result<(), PoolError> {
+    check_account(sender, tx)?;
+    let (nonce, cost, balance) = (tx.nonce(), tx.cost, sender.purse.balance);
     if tx.blob_count() > 0 && nonce > sender.pending_end() {
         return Err(PoolError::NonceTooHigh { next: sender.pending_end(), nonce });
     }
-    if balance < cost {
-        return Err(PoolError::Funds { balance, cost });
-    }
+    check_balance(sender, tx)?;
     let queued = sender.pending_cost();
     match sender.get(nonce).filter(|_| sender.is_pending(nonce)) {
         Some(before) => {

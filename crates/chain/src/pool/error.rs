@@ -226,6 +226,15 @@ pub enum PoolError {
         /// How many.
         pooled: usize,
     },
+    /// The sender is delegated, or about to be, and has one in the pool. EIP-7702.
+    #[error("in-flight transaction limit reached for delegated accounts")]
+    DelegatedFull,
+    /// Such a sender's only transaction cannot wait for others.
+    #[error("gapped-nonce tx from delegated accounts")]
+    DelegatedGap,
+    /// An account that it delegates has more than one transaction in the pool. EIP-7702.
+    #[error("authority already reserved")]
+    AuthorityReserved,
     /// There is no room, and none can be made.
     #[error("txpool is full")]
     Full,
@@ -240,6 +249,12 @@ pub enum PoolError {
 /// A pool that cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum PoolOpenError {
+    /// There is another file where the journal should be.
+    #[error("{} is no journal of transactions", path.display())]
+    NoJournal {
+        /// The file.
+        path: PathBuf,
+    },
     /// The journal.
     #[error("{action} {}: {source}", path.display())]
     Journal {

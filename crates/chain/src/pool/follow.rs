@@ -17,21 +17,29 @@ use std::sync::Arc;
 /// Most transactions of blocks that left the chain that come back.
 const REINSTATED_MAX: usize = 1 << 16;
 
+/// What did not come into the pool of a change of the head.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Followed {
+    /// Why a sender's account could not be read. Its transactions are judged by what it was before.
+    pub unread: Option<String>,
+    /// Transactions of blocks that left the chain which did not come back, because there were too many of them.
+    pub lost: usize,
+}
+
 impl Pool {
     /// Takes in that the head is another one: what blocks took leaves, what blocks that left the chain had comes back, and
     /// senders whose accounts changed are looked at again.
     ///
-    /// # Errors
-    /// When the state cannot be read. The pool then works on with what it knew of senders.
-    pub fn on_head_change(&self, change: &HeadChange) -> Result<(), ChainError> {
-        let view = self.view()?;
-        let header = &view.head.block().header;
-        let facts = HeadFacts::of(header, view.head.total_difficulty(), self.reader.spec());
+    /// Where the state of a sender cannot be read the pool works on with what it knew of it.
+    pub fn on_head_change(&self, change: &HeadChange) -> Followed {
+        let head = self.reader.head();
+        let facts = HeadFacts::of(&head.block().header, head.total_difficulty(), self.reader.spec());
         let included: B256Set = change.added.iter().flat_map(hashes_of).collect();
         let touched: AddressSet =
             change.removed.iter().chain(&change.added).flat_map(|block| block.diff.accounts.keys().copied()).collect();
 
-        let mut found = Inserted::default();
+        let (mut found, mut followed) = (Inserted::default(), Followed::default());
         let mut sidecars: HashMap<B256, Arc<BlobTransactionSidecarVariant>> = HashMap::default();
         {
             let mut contents = self.contents();
@@ -45,17 +53,22 @@ impl Pool {
                 let kept = contents.included_blobs.iter();
                 sidecars = kept.filter_map(|tx| Some((tx.hash(), tx.sidecar.clone()?))).collect();
             }
-            let senders = contents.senders.keys().filter(|address| touched.contains(*address));
-            let senders: Vec<Address> = senders.copied().collect();
-            for address in senders {
-                let purse = Purse::read(&view.state, address, facts.rules.fork)?;
-                contents.revise(address, purse, &mut found);
+            let view = self.view();
+            for address in touched {
+                if !contents.senders.contains_key(&address) {
+                    continue;
+                }
+                let view = view.as_ref().map_err(ToString::to_string);
+                let read = |view| Purse::read(view, address, facts.rules.fork).map_err(|error| error.to_string());
+                match view.and_then(read) {
+                    Ok(purse) => contents.revise(address, purse, &mut found),
+                    Err(error) => followed.unread = followed.unread.or(Some(error)),
+                }
             }
         }
         self.announce(&found.promoted);
-        self.reinstate(change, &included, &sidecars);
-        self.tidy_journal();
-        Ok(())
+        followed.lost = self.reinstate(change, &included, &sidecars);
+        followed
     }
 
     /// Looks again at senders whose accounts were changed without a block.
@@ -72,7 +85,7 @@ impl Pool {
             let view = self.view()?;
             for address in senders {
                 if contents.senders.contains_key(&address) {
-                    let purse = Purse::read(&view.state, address, fork)?;
+                    let purse = Purse::read(&view, address, fork)?;
                     contents.revise(address, purse, &mut found);
                 }
             }
@@ -81,30 +94,67 @@ impl Pool {
         Ok(())
     }
 
-    /// Gives transactions back that only blocks had which left the chain.
+    /// Gives transactions back that only blocks had which left the chain. Says how many were too many.
     fn reinstate(
         &self,
         change: &HeadChange,
         included: &B256Set,
         sidecars: &HashMap<B256, Arc<BlobTransactionSidecarVariant>>,
-    ) {
+    ) -> usize {
         let lost = change.removed.iter().flat_map(|block| &block.block.block().body.transactions);
-        let lost = lost.filter(|tx| !included.contains(tx.tx_hash())).take(REINSTATED_MAX);
-        let lost: Vec<Transaction> = lost.cloned().collect();
-        if lost.is_empty() {
-            return;
+        let mut lost = lost.filter(|tx| !included.contains(tx.tx_hash()));
+        let back: Vec<Transaction> = lost.by_ref().take(REINSTATED_MAX).cloned().collect();
+        let beyond = lost.count();
+        if back.is_empty() {
+            return beyond;
         }
         let head = self.contents().head.clone();
         let terms = self.terms(&head, Origin::Local);
-        let checked: Vec<Option<PoolTransaction>> = self.on_threads(&lost, |tx| {
+        let checked: Vec<Option<PoolTransaction>> = self.on_threads(&back, |tx| {
             let sidecar = sidecars.get(tx.tx_hash()).cloned();
             check_decoded(tx.clone(), sidecar, None, terms).ok()
         });
         // Those that are not valid any more were in a block that is not, either: nobody was promised more.
-        let _ = self.take_in(checked.into_iter().flatten().map(Ok).collect(), Origin::Local, true);
+        let _ = self.take_in(checked.into_iter().flatten().map(Ok).collect(), Origin::Local);
+        beyond
     }
 }
 
 fn hashes_of(block: &HeadBlock) -> impl Iterator<Item = B256> + '_ {
     block.block.block().body.transactions.iter().map(|tx| *tx.tx_hash())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Chain, ChainBlock, ChainOptions, GenesisBlock};
+    use alloy_consensus::{BlockBody, SignableTransaction as _, TxLegacy};
+    use alloy_primitives::{Signature, U256};
+    use motet_types::{Block, ChainSpec, Fork};
+
+    #[test]
+    fn transactions_that_are_too_many_to_come_back_are_counted() {
+        let dir = std::env::temp_dir().join(format!("motet-follow-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        let genesis = GenesisBlock::with_spec(&Default::default(), ChainSpec::at_fork(1337, Fork::Prague)).unwrap();
+        let (chain, _) = Chain::init(&dir, genesis, ChainOptions::small()).unwrap();
+        let pool = Pool::in_memory(chain.reader().clone());
+        // Signatures of nobody are looked at fast.
+        let nobody = Signature::new(U256::ZERO, U256::ZERO, false);
+        let transaction = |nonce| TxLegacy { nonce, ..TxLegacy::default() }.into_signed(nobody).into();
+        let removed = |count: u64| {
+            let transactions: Vec<Transaction> = (0..count).map(transaction).collect();
+            let body = BlockBody { transactions, ..BlockBody::default() };
+            let block = Block { header: chain.head().block().header.clone(), body };
+            let block = Arc::new(ChainBlock::new(B256::repeat_byte(1), block, U256::ZERO, Fork::Prague));
+            HeadBlock { block, receipts: Arc::default(), diff: Arc::default() }
+        };
+        let removed = vec![removed(REINSTATED_MAX as u64 - 10), removed(REINSTATED_MAX as u64 + 3)];
+        let change = HeadChange { removed: removed[..1].to_vec(), ..HeadChange::default() };
+        assert_eq!(pool.on_head_change(&change), Followed::default());
+        let change = HeadChange { removed, ..HeadChange::default() };
+        assert_eq!(pool.on_head_change(&change), Followed { unread: None, lost: REINSTATED_MAX - 7 });
+        drop(chain);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 }

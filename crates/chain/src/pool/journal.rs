@@ -24,6 +24,8 @@ use std::path::{Path, PathBuf};
 const MAGIC: &[u8; 8] = b"MOTETTX1";
 /// Bytes before a record's payload.
 const HEAD_BYTES: usize = 8;
+/// Most bytes that are kept for a file that is being written anew: with more, the old one stays.
+const SINCE_BYTES_MAX: usize = 64 << 20;
 /// Longest payload: a transaction with as many blobs as there may be, and their cells' proofs.
 const PAYLOAD_BYTES_MAX: usize = 4 << 20;
 
@@ -91,6 +93,16 @@ pub(crate) struct Journal {
     end: u64,
     /// A failed write left more behind, and could not be cut off.
     broken: bool,
+    /// What was appended since somebody began to write the file anew.
+    since: Option<Vec<u8>>,
+}
+
+/// A journal that is written beside the one in use.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    path: PathBuf,
+    file: File,
+    end: u64,
 }
 
 /// What a journal held.
@@ -103,7 +115,10 @@ pub(crate) struct Found {
 
 impl Journal {
     /// Opens a journal, or makes one, and reads it. What comes after damage is given up: it cannot be told where the next
-    /// record begins.
+    /// record begins. It goes into a file of its own beside the journal.
+    ///
+    /// # Errors
+    /// When the file is something else, and when the file system refuses.
     pub(crate) fn open(path: &Path) -> Result<(Self, Found), PoolOpenError> {
         let failed = |action| move |source| PoolOpenError::Journal { path: path.to_owned(), action, source };
         if let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
@@ -116,14 +131,25 @@ impl Journal {
         file.read_to_end(&mut bytes).map_err(failed("read"))?;
         let (records, good) = parse(&bytes);
         let found = Found { records, damaged_bytes: (bytes.len() - good) as u64 };
-        let mut this = Self { path: path.to_owned(), file, end: good as u64, broken: false };
+        let mut this = Self { path: path.to_owned(), file, end: good as u64, broken: false, since: None };
         if good == 0 {
+            // All else but a beginning that did not get to the disk is somebody else's.
+            if !MAGIC.starts_with(&bytes) {
+                return Err(PoolOpenError::NoJournal { path: path.to_owned() });
+            }
             this.file.set_len(0).map_err(failed("clear"))?;
             this.write(MAGIC).map_err(failed("write"))?;
-        } else if found.damaged_bytes > 0 {
+        } else if let Some(damaged) = bytes.get(good..).filter(|damaged| !damaged.is_empty()) {
+            fs::write(path.with_extension("damaged"), damaged).map_err(failed("save the damaged end of"))?;
             this.file.set_len(this.end).map_err(failed("cut"))?;
         }
         Ok((this, found))
+    }
+
+    /// Has every append fail from now on.
+    #[cfg(test)]
+    pub(crate) fn refuse(&mut self) {
+        self.broken = true;
     }
 
     /// Bytes of the file.
@@ -140,8 +166,14 @@ impl Journal {
         if written.is_err() {
             // What came through would hide all that follows.
             self.broken = self.file.set_len(self.end).is_err();
+            return written;
         }
-        written
+        if let Some(since) = self.since.as_mut().filter(|since| since.len() + records.len() <= SINCE_BYTES_MAX) {
+            since.extend_from_slice(records);
+        } else {
+            self.since = None;
+        }
+        Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -151,11 +183,36 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes the file anew with these records alone. It is the old one until the new one is whole.
-    pub(crate) fn rewrite(&mut self, records: impl Iterator<Item = Record>) -> io::Result<()> {
-        let beside = self.path.with_extension("new");
+    /// Keeps what is appended from now on for a [`Fresh`] one, whose place this gives.
+    pub(crate) fn begin_fresh(&mut self) -> PathBuf {
+        self.since = Some(Vec::new());
+        self.path.with_extension("new")
+    }
+
+    /// Goes on with a fresh one in place of the old, and with all that was appended to that since it was begun. The file is
+    /// the old one until the fresh one is whole.
+    ///
+    /// # Errors
+    /// When the file system refuses, and when too much was appended; the old one stays then.
+    pub(crate) fn take_fresh(&mut self, fresh: io::Result<Fresh>) -> io::Result<()> {
+        let since = self.since.take();
+        let Fresh { path, mut file, end } = fresh?;
+        let since = since.ok_or_else(|| io::Error::other("too much came in while it was written anew"))?;
+        file.write_all(&since)?;
+        fs::rename(&path, &self.path)?;
+        (self.file, self.end, self.broken) = (file, end + since.len() as u64, false);
+        Ok(())
+    }
+}
+
+impl Fresh {
+    /// Writes a journal of these records, and waits for the disk.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub(crate) fn write(path: PathBuf, records: impl Iterator<Item = Record>) -> io::Result<Self> {
         let mut end = MAGIC.len() as u64;
-        let mut out = BufWriter::new(File::create(&beside)?);
+        let mut out = BufWriter::new(File::create(&path)?);
         out.write_all(MAGIC)?;
         let mut bytes = Vec::new();
         for record in records {
@@ -166,9 +223,7 @@ impl Journal {
         }
         let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.sync_data()?;
-        fs::rename(&beside, &self.path)?;
-        (self.file, self.end, self.broken) = (file, end, false);
-        Ok(())
+        Ok(Self { path, file, end })
     }
 }
 
@@ -253,22 +308,71 @@ mod tests {
             journal.append(&bytes).unwrap();
             let (mut journal, found) = Journal::open(&path).unwrap();
             assert_eq!((found.records.last(), found.damaged_bytes), (Some(&more), 0), "seed {seed}");
-            journal.rewrite(records.iter().cloned()).unwrap();
+            // What comes while it is written anew is behind what it is written from.
+            let beside = journal.begin_fresh();
+            journal.append(&bytes).unwrap();
+            let fresh = Fresh::write(beside, records.iter().cloned());
+            journal.append(&bytes).unwrap();
+            journal.take_fresh(fresh).unwrap();
             journal.append(&bytes).unwrap();
             let (_, found) = Journal::open(&path).unwrap();
             assert_eq!(found.records[..records.len()], records, "seed {seed}");
-            assert_eq!(found.records[records.len()..], [more], "seed {seed}");
+            assert_eq!(found.records[records.len()..], [more.clone(), more.clone(), more], "seed {seed}");
         }
         fs::remove_file(&path).unwrap();
     }
 
     #[test]
-    fn a_file_of_something_else_is_not_taken_for_transactions() {
+    fn a_file_of_something_else_is_refused_and_stays() {
         let path = temporary("other");
-        fs::write(&path, b"something else, and long enough").unwrap();
-        let (journal, found) = Journal::open(&path).unwrap();
-        assert_eq!((found.records.len(), found.damaged_bytes), (0, 31));
-        assert_eq!(journal.bytes(), MAGIC.len() as u64);
+        for bytes in [&b"something else, and long enough"[..], b"some", b"MOTETTX2"] {
+            fs::write(&path, bytes).unwrap();
+            let error = Journal::open(&path).unwrap_err();
+            assert!(matches!(&error, PoolOpenError::NoJournal { path: named } if *named == path), "{error}");
+            assert_eq!(fs::read(&path).unwrap(), bytes);
+        }
+        for begun in 0..=MAGIC.len() {
+            fs::write(&path, &MAGIC[..begun]).unwrap();
+            let (journal, found) = Journal::open(&path).unwrap();
+            assert!(found.records.is_empty());
+            assert_eq!(journal.bytes(), MAGIC.len() as u64);
+        }
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_damaged_end_is_kept_beside() {
+        let path = temporary("damaged");
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        let (mut rng, mut bytes) = (SmallRng::seed_from_u64(1), Vec::new());
+        record(&mut rng).put(&mut bytes);
+        journal.append(&bytes).unwrap();
+        journal.append(b"no record").unwrap();
+        drop(journal);
+        assert_eq!(Journal::open(&path).unwrap().1.damaged_bytes, 9);
+        assert_eq!(fs::read(path.with_extension("damaged")).unwrap(), b"no record");
+        assert_eq!(Journal::open(&path).unwrap().1.damaged_bytes, 0);
+        fs::remove_file(path.with_extension("damaged")).unwrap();
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn more_than_can_be_kept_leaves_the_old_file_in_use() {
+        let path = temporary("since");
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        let mut bytes = Vec::new();
+        Record::Sent(vec![7; PAYLOAD_BYTES_MAX - 1].into()).put(&mut bytes);
+        let beside = journal.begin_fresh();
+        for _ in 0..=SINCE_BYTES_MAX / bytes.len() {
+            journal.append(&bytes).unwrap();
+        }
+        let fresh = Fresh::write(beside, std::iter::empty());
+        assert!(journal.take_fresh(fresh).is_err());
+        let end = journal.bytes();
+        assert!(end > SINCE_BYTES_MAX as u64);
+        journal.append(&bytes).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().len(), end + bytes.len() as u64);
+        fs::remove_file(path.with_extension("new")).unwrap();
         fs::remove_file(&path).unwrap();
     }
 }

@@ -24,6 +24,16 @@ pub(crate) struct Entry {
     pub(crate) tip_floor: u128,
 }
 
+impl Entry {
+    /// Sets the floors over those below, and gives them.
+    fn set_floors(&mut self, (fee, tip): (u128, u128)) -> (u128, u128) {
+        let tx = &self.tx.tx;
+        self.fee_floor = fee.min(tx.max_fee_per_gas());
+        self.tip_floor = tip.min(tx.max_priority_fee_per_gas().unwrap_or_else(|| tx.max_fee_per_gas()));
+        (self.fee_floor, self.tip_floor)
+    }
+}
+
 /// The transactions of one sender. See the module's description.
 ///
 /// Invariant: all nonces of `purse.nonce..pending_end` are there, and their costs sum up to `pending_cost`, which the purse
@@ -195,19 +205,34 @@ impl Sender {
         self.recheck();
         if self.pending_end < was_end.max(purse.nonce) || went_back {
             // Money or gas is short: who can never be paid from this purse goes.
-            let hopeless = self
-                .entries
-                .iter()
-                .filter(|(_, entry)| entry.tx.cost > purse.balance || entry.tx.tx.gas_limit() > gas_limit);
-            let hopeless: Vec<u64> = hopeless.map(|(nonce, _)| *nonce).collect();
-            for nonce in hopeless {
-                gone.extend(self.remove(nonce));
-            }
+            self.drop_hopeless(gas_limit, gone);
         }
         let mut found = Vec::new();
         self.extend(&mut found);
         // Those that were pending before are no news.
         promoted.extend(found.into_iter().filter(|tx| tx.nonce() >= was_end || went_back));
+    }
+
+    /// Has go what the whole purse does not cover, or no block could hold. All of it at once: there may be very many.
+    fn drop_hopeless(&mut self, gas_limit: u64, gone: &mut Vec<Arc<PoolTransaction>>) {
+        let balance = self.purse.balance;
+        let hopeless =
+            self.entries.extract_if(.., |_, entry| entry.tx.cost > balance || entry.tx.tx.gas_limit() > gas_limit);
+        let hopeless: Vec<(u64, Entry)> = hopeless.collect();
+        let Some(lowest) = hopeless.first().map(|(nonce, _)| *nonce) else { return };
+        for (_, Entry { tx, .. }) in hopeless {
+            self.uncount(&tx);
+            gone.push(tx);
+        }
+        if lowest < self.pending_end {
+            let below = self.entries.range(self.purse.nonce..lowest).map(|(_, entry)| entry.tx.cost);
+            self.pending_cost = below.fold(U256::ZERO, |sum, cost| sum.saturating_add(cost));
+            self.pending_end = lowest;
+        }
+        let mut floors = self.floors_below(lowest);
+        for (_, entry) in self.entries.range_mut(lowest..) {
+            floors = entry.set_floors(floors);
+        }
     }
 
     /// Counts again what the purse covers, if it may not cover all that is pending.
@@ -236,18 +261,99 @@ impl Sender {
         self.blobs = self.blobs.saturating_sub(tx.blob_count());
     }
 
-    /// Sets the floors from a nonce on, until nothing changes.
+    /// Sets the floors from a nonce on, below which one transaction changed, until nothing changes.
     fn set_floors(&mut self, from: u64) {
-        let (mut fee, mut tip) = self.floors_below(from);
+        let mut floors = self.floors_below(from);
         for (nonce, entry) in self.entries.range_mut(from..) {
-            let tx = &entry.tx.tx;
-            fee = fee.min(tx.max_fee_per_gas());
-            tip = tip.min(tx.max_priority_fee_per_gas().unwrap_or_else(|| tx.max_fee_per_gas()));
-            let is_same = (entry.fee_floor, entry.tip_floor) == (fee, tip);
-            (entry.fee_floor, entry.tip_floor) = (fee, tip);
-            if is_same && *nonce > from {
+            let before = (entry.fee_floor, entry.tip_floor);
+            floors = entry.set_floors(floors);
+            if floors == before && *nonce > from {
                 break;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_consensus::{SignableTransaction as _, TxEip1559};
+    use alloy_primitives::{Address, Signature};
+    use rand::rngs::SmallRng;
+    use rand::{Rng as _, SeedableRng as _};
+
+    fn transaction(nonce: u64, fee: u128, cost: u64) -> Arc<PoolTransaction> {
+        let tx = TxEip1559 { nonce, gas_limit: 21_000, max_fee_per_gas: fee, ..TxEip1559::default() };
+        let tx = tx.into_signed(Signature::test_signature()).into();
+        let (sender, cost) = (Address::ZERO, U256::from(cost));
+        Arc::new(PoolTransaction {
+            tx,
+            sender,
+            authorities: Vec::new(),
+            sidecar: None,
+            cost,
+            bytes: 1,
+            is_impersonated: false,
+        })
+    }
+
+    /// A sender with these, by nonce from zero on.
+    fn sender(balance: u64, transactions: &[(u128, u64)]) -> Sender {
+        let mut sender = Sender::new(Purse { balance: U256::from(balance), ..Purse::default() });
+        for (nonce, (fee, cost)) in (0..).zip(transactions) {
+            sender.insert(transaction(nonce, *fee, *cost), nonce, &mut Vec::new());
+        }
+        sender
+    }
+
+    fn drained(sender: &mut Sender, balance: u64) -> Vec<u64> {
+        let (mut gone, purse) = (Vec::new(), Purse { balance: U256::from(balance), ..sender.purse });
+        sender.revise(purse, 30_000_000, &mut gone, &mut Vec::new());
+        gone.iter().map(|tx| tx.nonce()).collect()
+    }
+
+    fn check(sender: &Sender, what: &str) {
+        let mut fee = u128::MAX;
+        for (nonce, entry) in sender.entries() {
+            fee = fee.min(entry.tx.tx.max_fee_per_gas());
+            assert_eq!(entry.fee_floor, fee, "{what}: nonce {nonce}");
+        }
+        let pending: Vec<&Entry> = sender.pending_from(0).collect();
+        assert!(pending.iter().zip(0..).all(|(entry, nonce)| entry.tx.nonce() == nonce), "{what}");
+        assert_eq!(pending.len() as u64, sender.pending_end(), "{what}");
+        assert_eq!(pending.iter().map(|entry| entry.tx.cost).sum::<U256>(), sender.pending_cost(), "{what}");
+        assert_eq!(sender.sums().bytes, sender.entries().count(), "{what}");
+    }
+
+    #[test]
+    fn what_a_purse_will_never_cover_goes_at_once_and_the_rest_is_as_if_it_had_not_been() {
+        for seed in 0..200 {
+            let mut rng = SmallRng::seed_from_u64(seed);
+            let count = rng.random_range(1..12);
+            let all: Vec<(u128, u64)> = (0..count).map(|_| (rng.random_range(1..5), rng.random_range(1..20))).collect();
+            let (before, balance) = (rng.random_range(1..120), rng.random_range(0..40));
+            let mut sender = sender(before, &all);
+            check(&sender, &format!("seed {seed}"));
+            let is_short = all.iter().map(|(_, cost)| cost).sum::<u64>().min(before) > balance;
+            let gone = drained(&mut sender, balance);
+            check(&sender, &format!("seed {seed}, drained"));
+            for (nonce, (_, cost)) in (0..).zip(&all) {
+                let is_gone = gone.contains(&nonce);
+                assert_eq!(sender.get(nonce).is_none(), is_gone, "seed {seed}: {nonce}");
+                assert!(!is_gone || (is_short && *cost > balance), "seed {seed}: {nonce}");
+            }
+        }
+    }
+
+    /// One after the other, this many would take hours.
+    #[test]
+    fn a_drained_sender_of_very_many_costs_one_look_at_each() {
+        let count = 1 << 17;
+        // Rising fees: each one that goes changes the floors of all above.
+        let all: Vec<(u128, u64)> = (0..count).map(|at| (at + 1, 5)).collect();
+        let mut sender = sender(u64::MAX, &all);
+        assert_eq!(drained(&mut sender, 4).len() as u128, count);
+        assert!(sender.is_empty());
+        check(&sender, "empty");
     }
 }

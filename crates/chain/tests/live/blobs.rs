@@ -18,7 +18,7 @@ fn infinity() -> Bytes48 {
     point
 }
 
-fn sent(
+pub(crate) fn sent(
     person: usize,
     nonce: u64,
     blobs: usize,

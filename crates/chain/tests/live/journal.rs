@@ -1,10 +1,11 @@
 //! What was acknowledged is there after the process has died.
 
-use crate::world::{GWEI, Place, address, boxed, call, engine, genesis, live, next, payment};
+use crate::blobs::sent;
+use crate::world::{ETHER, GWEI, Place, address, boxed, call, engine, genesis, live, next, payment};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{B256, Bytes, U256, hex};
 use motet_chain::pool::{Origin, PoolOpened};
-use motet_chain::{BuildSource, Chain, ChainOptions, LiveChain, PoolOptions};
+use motet_chain::{BuildSource, Chain, ChainOptions, Intervention, LiveChain, PoolOptions};
 use motet_exec::Engine;
 use motet_types::Fork;
 use std::collections::BTreeSet;
@@ -80,6 +81,112 @@ fn a_torn_journal_keeps_what_is_whole() {
     drop(second);
     let (third, opened) = reopen(&place);
     assert_eq!((content(&third), opened.damaged_bytes), (hashes, 0));
+}
+
+#[test]
+fn what_was_taken_out_stays_out_however_often_it_came() {
+    let genesis = genesis(Fork::Prague, PEOPLE, 10, 400_000);
+    let place = Place::new("twice");
+    let first = live(&place, &genesis, options(place.path()));
+    let (start, raw) = (first.reader().head().hash(), payment(0, 0, 10 * GWEI).encoded_2718());
+    let hash = first.pool().submit(&raw, Origin::External).unwrap();
+    let other = first.pool().submit(&payment(1, 0, 10 * GWEI).encoded_2718(), Origin::External).unwrap();
+    first.seal(next(&first, BuildSource::Pool)).unwrap();
+    first.set_head(start).unwrap();
+    assert_eq!(content(&first).len(), 2);
+    first.pool().remove(&hash).unwrap();
+    drop(first);
+    let (second, _) = reopen(&place);
+    assert_eq!(content(&second), [other]);
+    // Sent once more it is in, also after another start.
+    second.pool().submit(&raw, Origin::External).unwrap();
+    drop(second);
+    assert_eq!(content(&reopen(&place).0).len(), 2);
+}
+
+#[test]
+fn what_waits_for_others_is_there_in_whatever_order_they_came() {
+    let genesis = genesis(Fork::Prague, PEOPLE, 10, 30_000_000);
+    let place = Place::new("order");
+    let first = live(&place, &genesis, options(place.path()));
+    let submit = |raw: &[u8]| first.pool().submit(raw, Origin::External).unwrap();
+    let lower = payment(0, 0, 10 * GWEI).encoded_2718();
+    let taken = submit(&lower);
+    submit(&sent(0, 1, 1, 10 * GWEI, false, |_| ()));
+    first.pool().remove(&taken).unwrap();
+    submit(&lower);
+    // Of these the purse covers the first alone, once a block has taken the rest of the money.
+    let worth = |nonce, ether: u64| {
+        let value = U256::from(ether) * U256::from(ETHER);
+        call(1, nonce, 10 * GWEI, 21_000, address(2), Bytes::new(), value).encoded_2718()
+    };
+    submit(&worth(0, 5));
+    submit(&worth(1, 4));
+    let less = Intervention::Balance(U256::from(6) * U256::from(ETHER));
+    first.reader().intervene(address(1), less).unwrap();
+    let mut request = next(&first, BuildSource::These(Vec::new()));
+    request.changes = first.reader().interventions().over(&first.reader().head().hash());
+    first.seal(request).unwrap();
+    let (held, status) = (content(&first), first.pool().status());
+    assert_eq!((status.pending, status.queued), (3, 1));
+    drop(first);
+    // The second time the journal is as the first start wrote it.
+    for _ in 0..2 {
+        let (again, opened) = reopen(&place);
+        assert_eq!((content(&again), again.pool().status()), (held.clone(), status));
+        assert_eq!((opened.restored, opened.dropped), (4, 0));
+    }
+}
+
+#[test]
+fn replacements_do_not_fill_the_disk_while_no_block_is_made() {
+    let genesis = genesis(Fork::Prague, PEOPLE, 1000, 30_000_000);
+    let place = Place::new("bounded");
+    let first = live(&place, &genesis, options(place.path()));
+    let (mut fee, mut last, mut written) = (10, B256::ZERO, 0);
+    for round in 0..300 {
+        // Others come meanwhile.
+        if round % 100 == 0 {
+            let raw = payment(1, round / 100, 10 * GWEI).encoded_2718();
+            first.pool().submit(&raw, Origin::External).unwrap();
+        }
+        let input = Bytes::from(vec![0; 120_000]);
+        let raw = call(0, 0, fee, 2_000_000, address(2), input, U256::from(1)).encoded_2718();
+        written += raw.len() as u64;
+        last = first.pool().submit(&raw, Origin::External).unwrap();
+        fee = fee * 11 / 10 + 1;
+        let bytes = std::fs::metadata(place.path().join("pool.journal")).unwrap().len();
+        assert!(bytes < 18 << 20, "{bytes} bytes");
+    }
+    assert!(written > 32 << 20);
+    let held = content(&first);
+    assert!(held.len() == 4 && held.contains(&last));
+    drop(first);
+    assert_eq!(content(&reopen(&place).0), held);
+}
+
+#[test]
+fn nothing_is_lost_of_what_comes_while_the_journal_is_written_anew() {
+    let genesis = genesis(Fork::Prague, PEOPLE, 10, 30_000_000);
+    let place = Place::new("meanwhile");
+    let first = live(&place, &genesis, options(place.path()));
+    std::thread::scope(|scope| {
+        for person in 0..PEOPLE {
+            let pool = first.pool();
+            scope.spawn(move || {
+                for nonce in 0..60 {
+                    pool.submit(&payment(person, nonce, 10 * GWEI).encoded_2718(), Origin::External).unwrap();
+                }
+            });
+        }
+        for _ in 0..40 {
+            first.pool().compact_journal().unwrap();
+        }
+    });
+    let held = content(&first);
+    assert_eq!(held.len(), PEOPLE * 60);
+    drop(first);
+    assert_eq!(content(&reopen(&place).0), held);
 }
 
 /// Not a test of its own: what the next one runs in another process.

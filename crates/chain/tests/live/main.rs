@@ -2,6 +2,9 @@
 
 mod blobs;
 mod building;
+mod delegation;
+mod fork;
 mod journal;
+mod limits;
 mod pool;
 mod world;

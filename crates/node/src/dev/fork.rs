@@ -1,6 +1,7 @@
 //! `motet dev --fork-url`: a development chain that starts where another node's chain stands.
 
 use crate::fetch::client::{Call, Client};
+use crate::fetch::error::FetchError;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use clap::Args;
 use eyre::{WrapErr, bail, ensure};
@@ -159,6 +160,8 @@ impl RemoteNode for HttpNode {
             calls.iter().map(|call| Call { method: call.method, params: call.params.clone() }).collect();
         match self.client.call_all(&calls, |_| ()) {
             Ok(answers) => Ok(answers.into_iter().map(Ok).collect()),
+            // One that is refused stands for all: they are of one kind, and of one block.
+            Err(error @ FetchError::Refused { .. }) => Ok(calls.iter().map(|_| Err(error.to_string())).collect()),
             Err(error) => Err(RemoteError { url: self.name().to_owned(), reason: error.to_string() }),
         }
     }
