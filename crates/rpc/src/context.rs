@@ -8,6 +8,7 @@ use crate::fork_choice::ForkChoice;
 use crate::trace_base::TraceBounds;
 use motet_chain::{ChainReader, LiveChain, Producer};
 use std::sync::{Arc, OnceLock};
+use tokio::sync::Semaphore;
 
 /// How much one request may cost.
 #[derive(Clone, Debug)]
@@ -59,7 +60,12 @@ pub struct RpcContext {
     pub(crate) events: Arc<ChainEvents>,
     /// What clients poll for.
     pub(crate) filters: Filters,
+    /// How many subscriptions look at the chain at once: the threads are those of requests.
+    pub(crate) following: Semaphore,
 }
+
+/// Most subscriptions that look at the chain at once.
+const FOLLOWING_MAX: usize = 8;
 
 impl RpcContext {
     /// What methods over this chain use.
@@ -79,6 +85,7 @@ impl RpcContext {
             blocks,
             events,
             filters: Filters::default(),
+            following: Semaphore::new(FOLLOWING_MAX),
         })
     }
 
