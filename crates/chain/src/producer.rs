@@ -171,6 +171,11 @@ impl Producer {
         self.bell.notify_all();
     }
 
+    /// Whether it was told to stop.
+    pub fn is_stopped(&self) -> bool {
+        lock(&self.plan).is_stopped()
+    }
+
     /// Waits for something to do.
     fn next_step(&self) -> Step {
         let mut plan = lock(&self.plan);

@@ -138,7 +138,7 @@ fn transfers_are_logged_where_they_are_not_taken_back() {
 fn the_access_list_of_a_call_is_what_it_touches() {
     let (state, codes) = (state(), CallCodes::default());
     let mut session = CallSession::new(&state, &codes, 9, block());
-    let listed = session.access_list(&call(COUNTER), CallChecks::NONE).expect("runs");
+    let listed = session.access_list(&call(COUNTER), CallChecks::NONE, || false).expect("runs");
     assert_eq!(listed.access_list.0.len(), 1);
     assert_eq!((listed.access_list.0[0].address, listed.access_list.0[0].storage_keys.len()), (COUNTER, 1));
     assert!(listed.outcome.end.is_success());

@@ -79,6 +79,12 @@ pub(crate) struct DevArgs {
     #[arg(long, short, default_value_t = 8545, value_name = "PORT")]
     port: u16,
 
+    /// Let pages of this origin use the node, beside those of this machine (localhost, 127.0.0.1, [::1]) and browser
+    /// extensions; may be given more than once. `*` allows all: any page that is open in a browser can then sign with the
+    /// node's keys.
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
+
     /// Make a block every so often, instead of as soon as there is a transaction: 500ms, 2s, or seconds.
     #[arg(long, short, value_parser = parse_positive_duration, value_name = "TIME", conflicts_with = "no_mining")]
     block_time: Option<Duration>,
@@ -201,8 +207,8 @@ impl DevArgs {
         let gas_limit = genesis.header.gas_limit;
         let port = Port {
             config: ServerConfig {
-                // Pages of any origin may talk to a chain that holds nothing of value, as wallets and explorers do.
-                origins: AllowedNames::Any,
+                // The node signs for whoever asks: strangers' pages must not.
+                origins: AllowedNames::local_and(&self.allow_origin),
                 ..ServerConfig::new(SocketAddr::new(self.host, self.port))
             },
             groups: OpenGroups::ALL,

@@ -20,6 +20,9 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::{Path, PathBuf};
 
+/// Addresses that it takes to have all connections, where the port is open to others.
+const ADDRESSES_MIN: usize = 4;
+
 const EXAMPLES: &str = "\
 Examples:
   motet node --print-config > motet.toml      every key, with its default
@@ -100,6 +103,8 @@ fn service(config: &NodeConfig) -> eyre::Result<Service> {
         let mut server = ServerConfig::new(SocketAddr::new(engine.host, engine.port));
         server.limits = ServerLimits::engine();
         server.jwt = Some(jwt_secret(&engine.jwt_secret)?);
+        // Consensus clients call it by whatever name it has for them; a page that rebinds a name has no token.
+        server.hosts = AllowedNames::Any;
         ports.push(Port { config: server, groups: OpenGroups::default(), has_engine_api: true });
     }
     Ok(Service {
@@ -165,7 +170,13 @@ fn port(rpc: &RpcConfig) -> eyre::Result<Port> {
     bound(&mut limits.response_bytes_max, rpc.response_bytes_max);
     bound(&mut limits.batch_calls_max, rpc.batch_calls_max);
     bound(&mut limits.connections_max, rpc.connections_max);
-    bound(&mut limits.connections_per_address_max, rpc.connections_max);
+    // Behind an address of this machine everybody is one, in a network one must not keep the others out.
+    let share = if rpc.host.is_loopback() { 1 } else { ADDRESSES_MIN };
+    limits.connections_per_address_max = limits.connections_max.div_ceil(share);
+    bound(&mut limits.connections_per_address_max, rpc.connections_per_address_max);
+    if let Some(burst) = rpc.calls_burst {
+        limits.calls_burst = burst;
+    }
     limits.calls_per_second = rpc.calls_per_second;
     if let Some(time) = rpc.request_time_max {
         limits.request_time_max = time.0;
@@ -189,4 +200,38 @@ fn pool(config: &PoolConfig) -> PoolOptions {
         limits.priority_fee_min = fee.into();
     }
     PoolOptions { limits, threads: cores(), ..PoolOptions::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service_of(text: &str) -> Service {
+        let dir = std::env::temp_dir().join(format!("motet-node-config-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("jwt.hex"), "ab".repeat(32)).unwrap();
+        service(&NodeConfig::parse(&dir.join("motet.toml"), text).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_engine_port_is_called_by_any_name() {
+        let service = service_of("role = 'engine'\n[engine_api]\njwt_secret = 'jwt.hex'\n");
+        let [rpc, engine] = service.ports.as_slice() else { panic!("two ports") };
+        assert_eq!(engine.config.hosts, AllowedNames::Any);
+        assert!(engine.config.jwt.is_some());
+        assert_eq!(rpc.config.hosts, AllowedNames::Only(vec![]));
+    }
+
+    #[test]
+    fn an_address_has_a_share_of_the_connections_where_others_come() {
+        let of = |rpc: &str| {
+            let service = service_of(&format!("role = 'producer'\n[rpc]\n{rpc}\n"));
+            let limits = &service.ports.first().unwrap().config.limits;
+            (limits.connections_max, limits.connections_per_address_max)
+        };
+        assert_eq!(of(""), (512, 512));
+        assert_eq!(of("host = '0.0.0.0'"), (512, 128));
+        assert_eq!(of("host = '0.0.0.0'\nconnections_max = 10"), (10, 3));
+        assert_eq!(of("connections_max = 10\nconnections_per_address_max = 7"), (10, 7));
+    }
 }

@@ -117,7 +117,9 @@ pub(crate) struct RpcConfig {
     pub(crate) response_bytes_max: Option<NonZeroUsize>,
     pub(crate) batch_calls_max: Option<NonZeroUsize>,
     pub(crate) connections_max: Option<NonZeroUsize>,
+    pub(crate) connections_per_address_max: Option<NonZeroUsize>,
     pub(crate) calls_per_second: Option<NonZeroU32>,
+    pub(crate) calls_burst: Option<NonZeroU32>,
     pub(crate) request_time_max: Option<Time>,
 }
 
@@ -284,7 +286,9 @@ impl Default for RpcConfig {
             response_bytes_max: None,
             batch_calls_max: None,
             connections_max: None,
+            connections_per_address_max: None,
             calls_per_second: None,
+            calls_burst: None,
             request_time_max: None,
         }
     }

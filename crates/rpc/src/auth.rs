@@ -81,8 +81,19 @@ struct Header {
 
 #[derive(Deserialize)]
 struct Claims {
-    iat: u64,
-    exp: Option<u64>,
+    iat: NumericDate,
+    exp: Option<NumericDate>,
+}
+
+/// Seconds since 1970, which may have a fraction. RFC 7519, section 2.
+#[derive(Clone, Copy, Deserialize)]
+struct NumericDate(f64);
+
+impl NumericDate {
+    /// Whole seconds; what is before 1970 counts as that.
+    fn seconds(self) -> u64 {
+        self.0 as u64
+    }
 }
 
 impl JwtSecret {
@@ -136,10 +147,11 @@ impl JwtSecret {
         mac.verify_slice(&bytes(signature, "signature is not base64")?).map_err(|_| JwtError::Signature)?;
         let claims: Claims = serde_json::from_slice(&bytes(claims, "claims are not base64")?)
             .map_err(|_| malformed("claims do not say when it was issued"))?;
-        if claims.iat.abs_diff(now) > SKEW_SECONDS_MAX {
-            return Err(JwtError::Stale { issued_at: claims.iat, now });
+        let issued_at = claims.iat.seconds();
+        if issued_at.abs_diff(now) > SKEW_SECONDS_MAX {
+            return Err(JwtError::Stale { issued_at, now });
         }
-        match claims.exp {
+        match claims.exp.map(NumericDate::seconds) {
             Some(exp) if exp < now => Err(JwtError::Expired),
             _ => Ok(()),
         }
@@ -190,6 +202,11 @@ mod tests {
         assert_eq!(secret.check_at(&signed(r#"{"alg":"none"}"#, r#"{"iat":5}"#), 5), Err(JwtError::Algorithm));
         assert!(matches!(secret.check_at(&signed(r#"{"alg":"HS256"}"#, "{}"), 5), Err(JwtError::Malformed { .. })));
         assert_eq!(secret.check_at(&signed(r#"{"alg":"HS256"}"#, r#"{"iat":5,"exp":4}"#), 5), Err(JwtError::Expired));
+        for claims in [r#"{"iat":5.75}"#, r#"{"iat":5e0,"exp":6.5}"#] {
+            assert_eq!(secret.check_at(&signed(r#"{"alg":"HS256"}"#, claims), 5), Ok(()), "{claims}");
+        }
+        let late = secret.check_at(&signed(r#"{"alg":"HS256"}"#, r#"{"iat":70.5}"#), 5);
+        assert_eq!(late, Err(JwtError::Stale { issued_at: 70, now: 5 }));
         for token in ["", ".", "..", "a.b.c", "....", &"x".repeat(5000)] {
             assert!(matches!(secret.check_at(token, 5), Err(JwtError::Malformed { .. })), "{token}");
         }

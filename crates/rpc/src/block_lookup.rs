@@ -89,13 +89,15 @@ impl RpcContext {
         Ok(block.map(|block| self.blocks.insert(ServedBlock::new(block))))
     }
 
-    /// As [`RpcContext::block_at`], for who goes through many blocks: what is not held is not held afterwards.
+    /// The block that the store has at a height, for who goes through many blocks: what is not held is not held afterwards.
+    /// `None` also while the head is moving to another branch.
     pub(crate) fn block_passing(&self, number: u64) -> Result<Option<Arc<ServedBlock>>, RpcError> {
-        let Some(hash) = self.canonical_hash(number)? else { return Ok(None) };
+        let Some(hash) = self.reader().canonical_hash(number)? else { return Ok(None) };
         if let Some(block) = self.blocks.get(&hash) {
             return Ok(Some(block));
         }
-        Ok(self.reader().canonical_block(number)?.map(|block| Arc::new(ServedBlock::new(block))))
+        let block = self.reader().canonical_block(number)?.filter(|block| block.hash() == hash);
+        Ok(block.map(|block| Arc::new(ServedBlock::new(block))))
     }
 
     /// Whether the store is not on its way to another head right now.

@@ -38,6 +38,8 @@ struct Removed {
     /// The oldest removal first.
     blocks: VecDeque<Arc<ServedBlock>>,
     transactions: usize,
+    /// How many blocks left the chain so far.
+    count: u64,
 }
 
 #[derive(Debug, Default)]
@@ -86,6 +88,11 @@ impl ChainEvents {
         removed.blocks.iter().rev().find(|block| block.block().hash() == *hash).cloned()
     }
 
+    /// How many blocks left the chain so far.
+    pub(crate) fn removals(&self) -> u64 {
+        self.removed.lock().unwrap_or_else(PoisonError::into_inner).count
+    }
+
     /// The head as it was told last: it may be behind the chain's for a moment.
     pub(crate) fn told_head(&self) -> B256 {
         *self.head.borrow()
@@ -128,6 +135,7 @@ impl Removed {
     fn extend(&mut self, blocks: impl Iterator<Item = Arc<ServedBlock>>) {
         for block in blocks {
             self.transactions = self.transactions.saturating_add(block.transactions().len());
+            self.count = self.count.saturating_add(1);
             self.blocks.push_back(block);
         }
         while self.blocks.len() > REMOVED_BLOCKS_MAX

@@ -8,6 +8,7 @@ use crate::fork_choice::ForkChoice;
 use crate::trace_base::TraceBounds;
 use motet_chain::{ChainReader, LiveChain, Producer};
 use std::sync::{Arc, OnceLock};
+use tokio::sync::Semaphore;
 
 /// The tip that a development node suggests, in wei per gas: 1 gwei, as the usual tools offer it.
 const TIP_WEI: u64 = 1_000_000_000;
@@ -76,7 +77,12 @@ pub struct RpcContext {
     pub(crate) events: Arc<ChainEvents>,
     /// What clients poll for.
     pub(crate) filters: Filters,
+    /// How many subscriptions look at the chain at once: the threads are those of requests.
+    pub(crate) following: Semaphore,
 }
+
+/// Most subscriptions that look at the chain at once.
+const FOLLOWING_MAX: usize = 8;
 
 impl RpcContext {
     /// What methods over this chain use.
@@ -96,6 +102,7 @@ impl RpcContext {
             blocks,
             events,
             filters: Filters::default(),
+            following: Semaphore::new(FOLLOWING_MAX),
         })
     }
 

@@ -67,6 +67,16 @@ impl RpcError {
         Self::new(INTERNAL, message)
     }
 
+    /// About how many bytes it has as JSON.
+    pub(crate) fn bytes(&self) -> usize {
+        let data = match &self.data {
+            None => 0,
+            Some(Value::String(text)) => text.len(),
+            Some(data) => data.to_string().len(),
+        };
+        self.message.len().saturating_add(data)
+    }
+
     /// A call that reverted with this output.
     pub fn reverted(message: impl Into<String>, output: &Bytes) -> Self {
         Self { code: REVERTED, message: message.into(), data: Some(Value::String(output.to_string())) }

@@ -19,8 +19,9 @@ use tokio::time::{Instant, timeout_at};
 
 /// How long a receipt is waited for where the request does not say. EIP-7966.
 const WAIT_DEFAULT: Duration = Duration::from_secs(20);
-/// How long it is waited for at most.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+/// How long it is waited for at most. Less than a request may take, so that whoever waits is told that the transaction is in
+/// the pool, and not that the request timed out.
+const WAIT_MAX: Duration = Duration::from_secs(25);
 /// EIP-7966: the transaction is in the pool, and in no block yet.
 const TIMED_OUT: i32 = 4;
 

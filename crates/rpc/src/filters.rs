@@ -2,18 +2,21 @@
 
 use crate::args::Args;
 use crate::block_arg::BlockArg;
-use crate::block_json::FoundTransaction;
+use crate::call_bounds::CallBounds;
 use crate::context::RpcContext;
 use crate::error::RpcError;
 use crate::follower::{FollowError, Follower, Step};
 use crate::log_query::{LogBlocks, LogQuery};
 use crate::logs::logs;
 use crate::methods::{MethodSet, Methods};
-use crate::receipt_json::{RpcLog, log_json};
+use crate::receipt_json::{RpcLog, log_bytes, log_json};
+use crate::server::{response_too_large, timed_out};
 use alloy_primitives::B256;
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +24,8 @@ use std::time::{Duration, Instant};
 const BLOCKS_MAX: usize = 4096;
 /// Most transactions that one poll gives.
 const PENDING_MAX: usize = 1 << 16;
+/// Bytes of a hash in an answer, with quotes and a comma.
+const HASH_BYTES: usize = 69;
 
 /// `eth_newFilter` and what belongs to it.
 #[derive(Clone, Copy, Debug)]
@@ -69,20 +74,22 @@ impl MethodSet for EthFilters {
 pub struct FilterLimits {
     /// Most filters of all clients.
     pub count_max: usize,
+    /// Most filters that clients of one address made.
+    pub per_address_max: usize,
     /// A filter that nobody polls for so long is gone.
     pub idle_max: Duration,
 }
 
 impl Default for FilterLimits {
     fn default() -> Self {
-        Self { count_max: 4096, idle_max: Duration::from_secs(300) }
+        Self { count_max: 4096, per_address_max: 1024, idle_max: Duration::from_secs(300) }
     }
 }
 
 /// All filters, by id.
 #[derive(Debug, Default)]
 pub(crate) struct Filters {
-    held: Mutex<HashMap<String, Arc<Mutex<Filter>>>>,
+    held: Mutex<HashMap<String, Held>>,
     /// Whoever knows an id has the filter, so nobody can guess one.
     ids: RandomState,
     count: Mutex<u64>,
@@ -92,6 +99,13 @@ pub(crate) struct Filters {
 struct Filter {
     kind: Kind,
     used: Instant,
+}
+
+/// A filter, and who made it.
+#[derive(Debug)]
+struct Held {
+    filter: Arc<Mutex<Filter>>,
+    maker: Option<IpAddr>,
 }
 
 #[derive(Debug)]
@@ -107,26 +121,32 @@ enum Kind {
 enum Changes {
     Logs(Vec<RpcLog>),
     Hashes(Vec<B256>),
-    Transactions(Vec<FoundTransaction>),
+    Transactions(Vec<Box<RawValue>>),
 }
 
 impl Filters {
     fn add(&self, limits: &FilterLimits, kind: Kind) -> Result<String, RpcError> {
         let id = self.next_id();
+        let maker = CallBounds::current().caller;
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.len() >= limits.count_max {
-            held.retain(|_, filter| !is_idle(filter, limits));
+        let is_full = |held: &HashMap<String, Held>| {
+            let of_maker = || held.values().filter(|held| held.maker == maker).count();
+            held.len() >= limits.count_max || (maker.is_some() && of_maker() >= limits.per_address_max)
+        };
+        if is_full(&held) {
+            held.retain(|_, held| !is_idle(&held.filter, limits));
         }
-        if held.len() >= limits.count_max {
+        if is_full(&held) {
             return Err(RpcError::server(format!("too many filters: there are {} already", held.len())));
         }
-        held.insert(id.clone(), Arc::new(Mutex::new(Filter { kind, used: Instant::now() })));
+        let filter = Arc::new(Mutex::new(Filter { kind, used: Instant::now() }));
+        held.insert(id.clone(), Held { filter, maker });
         Ok(id)
     }
 
     fn get(&self, limits: &FilterLimits, id: &str) -> Result<Arc<Mutex<Filter>>, RpcError> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let filter = held.get(id).cloned().ok_or_else(not_found)?;
+        let filter = held.get(id).map(|held| Arc::clone(&held.filter)).ok_or_else(not_found)?;
         if is_idle(&filter, limits) {
             held.remove(id);
             return Err(not_found());
@@ -165,24 +185,19 @@ fn changes(ctx: &RpcContext, args: &mut Args<'_>) -> Result<Changes, RpcError> {
     let mut filter = filter.lock().unwrap_or_else(PoisonError::into_inner);
     let changes = match &mut filter.kind {
         Kind::Logs(query, follower) => changed_logs(ctx, query, follower).map(Changes::Logs),
-        Kind::Blocks(follower) => follower.steps(ctx, BLOCKS_MAX).map(|steps| {
+        Kind::Blocks(follower) => follower.steps(ctx, hashes_max(BLOCKS_MAX)).map(|steps| {
             let added = steps.iter().filter_map(|step| match step {
                 Step::Added(block) => Some(block.block().hash()),
                 Step::Removed(_) => None,
             });
             Changes::Hashes(added.collect())
         }),
-        Kind::Pending { place, is_full } => {
-            let (hashes, end) = ctx.events.pending_since(*place, PENDING_MAX);
+        Kind::Pending { place, is_full: false } => {
+            let (hashes, end) = ctx.events.pending_since(*place, hashes_max(PENDING_MAX));
             *place = end;
-            Ok(match is_full {
-                true => {
-                    let found = hashes.iter().filter_map(|hash| ctx.found_transaction(hash).ok().flatten());
-                    Changes::Transactions(found.collect())
-                }
-                false => Changes::Hashes(hashes),
-            })
+            Ok(Changes::Hashes(hashes))
         }
+        Kind::Pending { place, is_full: true } => Ok(Changes::Transactions(pending_transactions(ctx, place))),
     };
     changes.map_err(|error| match error {
         FollowError::Rpc(error) => error,
@@ -194,24 +209,76 @@ fn changes(ctx: &RpcContext, args: &mut Args<'_>) -> Result<Changes, RpcError> {
     })
 }
 
-/// Logs that came and went. Where there are too many for one answer, the rest comes with the next.
-fn changed_logs(ctx: &RpcContext, query: &LogQuery, follower: &mut Follower) -> Result<Vec<RpcLog>, FollowError> {
+/// How many hashes an answer has room for.
+fn hashes_max(count_max: usize) -> usize {
+    // The brackets, and whatever stands around the answer.
+    (CallBounds::current().bytes_max.saturating_sub(HASH_BYTES) / HASH_BYTES).min(count_max)
+}
+
+/// Transactions that became pending, as many as the answer has room for.
+fn pending_transactions(ctx: &RpcContext, place: &mut u64) -> Vec<Box<RawValue>> {
+    let bounds = CallBounds::current();
+    let (hashes, end) = ctx.events.pending_since(*place, PENDING_MAX);
+    let first = end.saturating_sub(hashes.len() as u64);
     let mut found = Vec::new();
-    let mut blocks = 0;
-    while blocks < BLOCKS_MAX && found.len() < ctx.limits.logs_max {
-        let mut ahead = *follower;
-        // One block at a time, so that an answer ends behind a whole one.
-        let steps = ahead.steps(ctx, 1)?;
-        if steps.is_empty() {
+    let mut bytes = HASH_BYTES;
+    for (hash, at) in hashes.iter().zip(first..) {
+        let transaction = ctx.found_transaction(hash).ok().flatten().and_then(|found| to_raw_value(&found).ok());
+        bytes = bytes.saturating_add(transaction.as_ref().map_or(0, |text| text.get().len() + 1));
+        if bytes > bounds.bytes_max || bounds.is_late() {
+            *place = at;
+            return found;
+        }
+        found.extend(transaction);
+    }
+    *place = end;
+    found
+}
+
+/// Logs that came and went. Where there are too many for one answer, the rest comes with the next; what was found before
+/// something fails is told, and the next poll meets the fault again.
+fn changed_logs(ctx: &RpcContext, query: &LogQuery, follower: &mut Follower) -> Result<Vec<RpcLog>, FollowError> {
+    let bounds = CallBounds::current();
+    let mut found = Vec::new();
+    let mut bytes = HASH_BYTES;
+    for _ in 0..BLOCKS_MAX {
+        if found.len() >= ctx.limits.logs_max {
             break;
         }
-        for step in &steps {
-            found.extend(step_logs(ctx, query, step)?);
+        let (logs, ahead) = match next_logs(ctx, query, *follower) {
+            Ok(Some(next)) => next,
+            Err(error) if found.is_empty() => return Err(error),
+            Ok(None) | Err(_) => break,
+        };
+        bytes = logs.iter().fold(bytes, |bytes, log| bytes.saturating_add(log_bytes(&log.inner)));
+        let fault = match bytes > bounds.bytes_max {
+            true => Some(response_too_large()),
+            false => bounds.is_late().then(timed_out),
+        };
+        match fault {
+            Some(fault) if found.is_empty() => return Err(fault.into()),
+            Some(_) => break,
+            None => {}
         }
+        found.extend(logs);
         *follower = ahead;
-        blocks += 1;
     }
     Ok(found)
+}
+
+/// The logs of the next block, and of those that left the chain before it; where a filter stands then.
+fn next_logs(
+    ctx: &RpcContext,
+    query: &LogQuery,
+    mut follower: Follower,
+) -> Result<Option<(Vec<RpcLog>, Follower)>, FollowError> {
+    // One block at a time, so that an answer ends behind a whole one.
+    let steps = follower.steps(ctx, 1)?;
+    let mut logs = Vec::new();
+    for step in &steps {
+        logs.extend(step_logs(ctx, query, step)?);
+    }
+    Ok((!steps.is_empty()).then_some((logs, follower)))
 }
 
 /// The logs of a step that a query asks for.

@@ -12,6 +12,8 @@ pub struct ServerLimits {
     pub bodies_bytes_max: usize,
     /// Bytes of the answer to a request, or to a batch.
     pub response_bytes_max: usize,
+    /// Bytes of all answers together that are not written yet, but for small ones. What has no room is answered with an error.
+    pub answers_bytes_max: usize,
     /// Calls of one batch.
     pub batch_calls_max: usize,
     /// Open connections. One more is told so and closed.
@@ -38,7 +40,7 @@ pub struct ServerLimits {
     pub stop_time_max: Duration,
     /// Subscriptions of one WebSocket connection.
     pub subscriptions_max: u32,
-    /// Requests of one WebSocket connection that are being answered. More are not read yet.
+    /// Requests of one WebSocket connection whose answers are not written yet. More are not read.
     pub websocket_requests_max: usize,
     /// Messages to one WebSocket connection that it has not taken yet.
     pub websocket_queue_max: usize,
@@ -52,6 +54,7 @@ impl Default for ServerLimits {
             body_bytes_max: 5 << 20,
             bodies_bytes_max: 256 << 20,
             response_bytes_max: 128 << 20,
+            answers_bytes_max: 512 << 20,
             batch_calls_max: 1000,
             connections_max: 512,
             connections_per_address_max: 512,
@@ -66,7 +69,7 @@ impl Default for ServerLimits {
             stop_time_max: Duration::from_secs(10),
             subscriptions_max: 128,
             websocket_requests_max: 64,
-            websocket_queue_max: 256,
+            websocket_queue_max: 64,
             websocket_ping_every: Duration::from_secs(20),
         }
     }

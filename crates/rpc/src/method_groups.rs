@@ -18,7 +18,7 @@ use crate::logs::EthLogs;
 use crate::methods::Methods;
 use crate::parity_trace::ParityTrace;
 use crate::raw_data::RawData;
-use crate::schedule::MotetMethods;
+use crate::schedule::{MotetMethods, ScheduleMethods};
 use crate::subscriptions::EthSubscriptions;
 use crate::txpool::TxPool;
 use crate::witness::Witnesses;
@@ -26,10 +26,10 @@ use std::sync::Arc;
 
 /// Groups of methods that are not open to everybody.
 ///
-/// `eth_*`, `net_*`, `web3_*`, `rpc_*` and `motet_*` always are.
+/// `eth_*`, `net_*`, `web3_*`, `rpc_*` and `motet_*` always are, but for what executes whole blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OpenGroups {
-    /// `debug_*`.
+    /// `debug_*`, and what of `motet_*` executes whole blocks.
     pub debug: bool,
     /// `trace_*`.
     pub trace: bool,
@@ -68,7 +68,7 @@ pub fn open_methods(context: Arc<RpcContext>, open: OpenGroups) -> Methods {
         .with::<EthCalls>()
         .with::<MotetMethods>();
     if open.debug {
-        methods = methods.with::<RawData>().with::<DebugTrace>().with::<Witnesses>();
+        methods = methods.with::<RawData>().with::<DebugTrace>().with::<Witnesses>().with::<ScheduleMethods>();
     }
     if open.trace {
         methods = methods.with::<ParityTrace>();

@@ -94,3 +94,42 @@ pub(crate) fn log_json(block: &ServedBlock, index: usize, log_index: u64, log: &
         removed: false,
     }
 }
+
+/// Most bytes of a log's JSON besides its topics and data.
+const LOG_BYTES: usize = 480;
+/// Bytes of a topic's, with quotes and a comma.
+const TOPIC_BYTES: usize = 69;
+
+/// Bytes of a log's JSON, at most.
+pub(crate) fn log_bytes(log: &alloy_primitives::Log) -> usize {
+    let topics = log.topics().len().saturating_mul(TOPIC_BYTES);
+    log.data.data.len().saturating_mul(2).saturating_add(topics).saturating_add(LOG_BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::{Address, Bytes};
+
+    #[test]
+    fn a_log_has_no_more_bytes_than_are_reckoned_with() {
+        for (topics, data) in [(0, 0), (4, 0), (4, 1000)] {
+            let topics = vec![B256::repeat_byte(0xff); topics];
+            let inner = alloy_primitives::Log::new(Address::ZERO, topics, Bytes::from(vec![1; data])).unwrap();
+            let bytes = log_bytes(&inner);
+            let place = Some(u64::MAX);
+            let log = RpcLog {
+                inner,
+                block_hash: Some(B256::ZERO),
+                block_number: place,
+                block_timestamp: place,
+                transaction_hash: Some(B256::ZERO),
+                transaction_index: place,
+                log_index: place,
+                removed: false,
+            };
+            let written = serde_json::to_string(&log).unwrap().len();
+            assert!(written < bytes && bytes - written < 100, "{written} of {bytes}");
+        }
+    }
+}

@@ -24,13 +24,22 @@ const PLACES: usize = 20;
 /// Most places that it may ask for.
 const PLACES_MAX: usize = 1000;
 
-/// `motet_*`.
+/// What `motet_*` tells from what is kept.
 #[derive(Debug)]
 pub struct MotetMethods;
 
 impl MethodSet for MotetMethods {
     fn add_to(methods: &mut Methods) {
         methods.add("motet_getBlockAccessList", block_access_list);
+    }
+}
+
+/// What `motet_*` executes whole blocks for.
+#[derive(Debug)]
+pub struct ScheduleMethods;
+
+impl MethodSet for ScheduleMethods {
+    fn add_to(methods: &mut Methods) {
         methods.add("motet_getSchedule", schedule);
         methods.add("motet_contention", contention);
     }

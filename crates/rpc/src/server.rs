@@ -12,10 +12,12 @@
 //! fails its own call alone.
 
 mod addresses;
+mod answered;
 mod batch;
 mod byte_budget;
 mod connection;
 mod dispatcher;
+mod frames;
 mod http;
 mod local;
 mod message;
@@ -26,6 +28,7 @@ mod subscriber;
 mod websocket;
 
 pub use local::LocalRpc;
+pub(crate) use message::{response_too_large, timed_out};
 pub use names::AllowedNames;
 
 use crate::auth::JwtSecret;

@@ -1,7 +1,7 @@
 //! `eth_subscribe`: what clients are told of without asking.
 //!
 //! Each subscription follows the chain at its own pace: as long as its connection takes no more, it does not move. So a slow
-//! client delays nobody, and needs no queue.
+//! client delays nobody, and needs no queue. Few of them look at the chain at a time, in turn, however many there are.
 
 use crate::args::Args;
 use crate::block_json::header_json;
@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::task::spawn_blocking;
 
-/// Blocks, or transactions, that are looked at in one go.
-const BLOCKS_AT_ONCE: usize = 16;
+/// Blocks that are looked at in one go: what they give is in memory until the connection takes it.
+const BLOCKS_AT_ONCE: usize = 1;
 /// Pending transactions that are looked at in one go.
 const PENDING_AT_ONCE: usize = 1024;
 
@@ -133,10 +133,7 @@ async fn follow<T: Sync + Send>(
             changed = news.changed() => if changed.is_err() { return },
         }
         loop {
-            let (context, topic) = (Arc::clone(context), topic.clone());
-            let Ok((messages, moved)) = spawn_blocking(move || next_messages(&context, &topic, place)).await else {
-                return;
-            };
+            let Some((messages, moved)) = look(context, &topic, place).await else { return };
             let Some(moved) = moved else { break };
             place = moved;
             for message in messages {
@@ -147,6 +144,13 @@ async fn follow<T: Sync + Send>(
             }
         }
     }
+}
+
+/// As [`next_messages`], on another thread, when it is this subscription's turn; `None`: it cannot go on.
+async fn look(context: &Arc<RpcContext>, topic: &Topic, place: Place) -> Option<(Vec<Box<RawValue>>, Option<Place>)> {
+    let _turn = context.following.acquire().await.ok()?;
+    let (context, topic) = (Arc::clone(context), topic.clone());
+    spawn_blocking(move || next_messages(&context, &topic, place)).await.ok()
 }
 
 /// What is to be told next, and the place behind it; `None`: there is nothing new.

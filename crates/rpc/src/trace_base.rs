@@ -10,8 +10,20 @@ use motet_exec::trace::{BlockTracer, TraceError, TraceLimits};
 use motet_exec::{BlockExecutor, BlockInput, Engine, ExecutorConfig};
 use motet_types::{Block, BlockRecord, BlockRules, RecoveredBlock, TxIndex};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+/// Bytes of a thread's stack: calls are traced as deep as they go.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Threads of all traces, so that what other requests do on many cores does not wait behind them. Those that all share, where
+/// there can be no others.
+static THREADS: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
+    let named = |index| format!("motet-trace-{index}");
+    ThreadPoolBuilder::new().stack_size(STACK_BYTES).thread_name(named).build().ok()
+});
 
 /// How much the traces of one request may cost.
 #[derive(Clone, Copy, Debug)]
@@ -103,17 +115,19 @@ impl TraceBase {
         let bytes_max = context.limits.traces.bytes_max;
         let bytes = AtomicUsize::new(0);
         let count = self.block.tx_count();
-        let done: Vec<Result<T, RpcError>> = (0..count)
-            .into_par_iter()
-            .map(|index| {
-                if bytes.load(Ordering::Relaxed) > bytes_max {
-                    return Err(trace_error(TraceError::TooLarge { bytes_max }));
-                }
-                let (value, value_bytes) = work(TxIndex::from(index))?;
-                bytes.fetch_add(value_bytes, Ordering::Relaxed);
-                Ok(value)
-            })
-            .collect();
+        let one = |index| {
+            if bytes.load(Ordering::Relaxed) > bytes_max {
+                return Err(trace_error(TraceError::TooLarge { bytes_max }));
+            }
+            let (value, value_bytes) = work(TxIndex::from(index))?;
+            bytes.fetch_add(value_bytes, Ordering::Relaxed);
+            Ok(value)
+        };
+        let all = || (0..count).into_par_iter().map(one).collect::<Vec<Result<T, RpcError>>>();
+        let done = match &*THREADS {
+            Some(threads) => threads.install(all),
+            None => all(),
+        };
         let all = done.into_iter().collect::<Result<Vec<T>, RpcError>>()?;
         match bytes.into_inner() > bytes_max {
             true => Err(trace_error(TraceError::TooLarge { bytes_max })),

@@ -352,10 +352,24 @@ fn raw_transactions_without_a_signature_are_for_the_development_node_alone() {
         to: TxKind::Call(WHALE),
         ..TxLegacy::default()
     };
+    let nobodys: TxEnvelope = tx.clone().into_signed(motet_types::impersonated_signature(signer().address())).into();
+    let raw = Bytes::from(nobodys.encoded_2718());
+    assert_eq!(node.fail("eth_sendRawTransaction", json!([raw])).0, -32000);
+    assert_eq!(node.waiting(), 0);
     let signature = signer().sign_hash_sync(&tx.signature_hash()).unwrap();
     let envelope: TxEnvelope = tx.into_signed(signature).into();
     let pool = node.context.live.pool();
     pool.submit(&envelope.encoded_2718(), motet_chain::pool::Origin::External).unwrap();
     node.call("evm_mine", json!([]));
     assert_eq!(node.nonce(signer().address()), 1);
+}
+
+#[test]
+fn a_node_that_stops_makes_no_more_blocks() {
+    let dir = Dir::new();
+    let node = DevNode::open(&dir.0);
+    node.call("anvil_mine", json!([2]));
+    node.context.producer().unwrap().stop();
+    assert!(node.fail("anvil_mine", json!([100])).1.contains("the node stops"));
+    assert_eq!(node.number(), 2);
 }

@@ -140,6 +140,8 @@ fn check(
         return Err(PoolError::TypeNotSupported(tx.ty()));
     }
     check_gas_and_fees(&tx, head)?;
+    // Strangers impersonate nobody: the owner says for whom no signature is needed.
+    let takes_impersonated = takes_impersonated && origin == Origin::Local;
     let sender = sender.or_else(|| impersonated_sender(tx.signature()).filter(|_| takes_impersonated));
     let is_impersonated = sender.is_some();
     let (sender, authorities) = check_signature(&tx, sender, rules)?;

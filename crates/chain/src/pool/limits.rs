@@ -73,6 +73,6 @@ pub struct PoolOptions {
     pub journal: Option<PathBuf>,
     /// Threads that validate; none, or one, is the caller's alone.
     pub threads: usize,
-    /// Whether signatures that no key can make name the sender: development chains only.
+    /// Whether signatures that no key can make name the sender of the owner's transactions: development chains only.
     pub takes_impersonated: bool,
 }

@@ -119,6 +119,11 @@ impl Plan {
         self.is_more = included > 0;
     }
 
+    /// Whether it was told to stop.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.is_stopped
+    }
+
     pub(super) fn stop(&mut self) {
         self.is_stopped = true;
     }

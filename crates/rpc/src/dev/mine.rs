@@ -116,6 +116,9 @@ fn mine(ctx: &RpcContext, blocks: Option<Number>, interval: Option<u64>) -> Resu
     let count = count.ok_or_else(|| RpcError::params(format!("at most {BLOCKS_MAX} blocks in one request")))?;
     let producer = control::producer(ctx)?;
     for n in 0..count {
+        if producer.is_stopped() {
+            return Err(RpcError::server(format!("the node stops: {n} of {count} blocks were made")));
+        }
         if let Some(interval) = interval.filter(|_| n > 0) {
             let next = ctx.reader().head().block().header.timestamp.saturating_add(interval.max(1));
             producer.with_settings(|settings| settings.clock.next = Some(next));

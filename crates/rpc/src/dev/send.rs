@@ -12,12 +12,12 @@ use crate::error::RpcError;
 use crate::estimate::estimate;
 use crate::methods::Methods;
 use alloy_consensus::{SignableTransaction, TxEnvelope};
-use alloy_dyn_abi::TypedData;
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_rpc_types_eth::TransactionRequest;
 use motet_chain::pool::Origin;
 use motet_types::Transaction;
+use serde_json::Value;
 
 /// Adds the methods.
 pub(super) fn add_to(methods: &mut Methods) {
@@ -48,8 +48,8 @@ pub(super) fn add_to(methods: &mut Methods) {
     });
     for name in ["eth_signTypedData_v4", "eth_signTypedData"] {
         methods.add(name, |ctx, args| {
-            let (address, data): (Address, TypedData) = (args.required("address")?, args.required("typedData")?);
-            sign::typed_data(control::of(ctx)?.accounts(), address, &data)
+            let (address, data): (Address, Value) = (args.required("address")?, args.required("typedData")?);
+            sign::typed_data(control::of(ctx)?.accounts(), address, data)
         });
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::args::Args;
 use crate::block_arg::HeightArg;
+use crate::call_bounds::CallBounds;
 use crate::context::RpcContext;
 use crate::error::RpcError;
 use crate::served_block::ServedBlock;
@@ -63,7 +64,9 @@ pub(super) fn fee_history(ctx: &RpcContext, args: &mut Args<'_>) -> Result<FeeHi
     let first = first.max(ctx.reader().genesis().number());
     let mut history = FeeHistory { oldest_block: U64::from(first), ..FeeHistory::default() };
     let mut rewards = Vec::new();
+    let bounds = CallBounds::current();
     for number in first..=last {
+        bounds.check_time()?;
         let block = if number == last { Some(Arc::clone(&newest)) } else { ctx.block_at(number)? };
         let block = block.ok_or_else(|| RpcError::server("header not found"))?;
         let header = &block.block().block().header;

@@ -59,11 +59,18 @@ impl Addresses {
         Some(OpenConnection { addresses: Arc::clone(self), of })
     }
 
-    /// Whether an address may make so many calls now. A batch of more than a burst counts as a burst.
-    pub(crate) fn may_call(&self, address: IpAddr, calls: impl FnOnce() -> u32) -> bool {
-        let Some(rates) = &self.rates else { return true };
-        let calls = NonZeroU32::new(calls()).unwrap_or(NonZeroU32::MIN).min(self.burst);
-        matches!(rates.check_key_n(&network(address), calls), Ok(Ok(())))
+    /// Whether an address may make so many calls now.
+    ///
+    /// # Errors
+    /// What it is told if not. Of calls that are more than a burst, that they never may come at once.
+    pub(crate) fn may_call(&self, address: IpAddr, calls: impl FnOnce() -> u32) -> Result<(), String> {
+        let Some(rates) = &self.rates else { return Ok(()) };
+        let calls = NonZeroU32::new(calls()).unwrap_or(NonZeroU32::MIN);
+        match rates.check_key_n(&network(address), calls) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err("too many calls from this address".to_owned()),
+            Err(_) => Err(format!("{calls} calls at once from this address: at most {} are possible", self.burst)),
+        }
     }
 
     /// Forgets addresses that were quiet for long enough.
@@ -112,9 +119,12 @@ mod tests {
         };
         let addresses = Addresses::new(&limits);
         let [first, second] = ["10.0.0.1", "10.0.0.2"].map(|text| text.parse::<IpAddr>().unwrap());
-        assert!(addresses.may_call(first, || 2) && addresses.may_call(first, || 1) && !addresses.may_call(first, || 1));
-        assert!(addresses.may_call(second, || 1000) && !addresses.may_call(second, || 1));
+        let may = |address, calls| addresses.may_call(address, || calls);
+        assert!(may(first, 2).is_ok() && may(first, 1).is_ok() && may(first, 1).is_err());
+        // What can never come at once uses nothing up.
+        assert!(may(second, 4).is_err_and(|words| words.contains("at most 3")));
+        assert!(may(second, 3).is_ok() && may(second, 1).is_err());
         addresses.tidy();
-        assert!(!addresses.may_call("::ffff:10.0.0.1".parse().unwrap(), || 1));
+        assert!(may("::ffff:10.0.0.1".parse().unwrap(), 1).is_err());
     }
 }

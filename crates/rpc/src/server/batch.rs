@@ -1,31 +1,54 @@
-//! A batch, or a single request too large to be parsed in passing: one thread does all of it.
+//! A batch, or a single request too large to be parsed in passing.
 //!
+//! ```text
+//! read -> calls one after the other on one thread --(a call that waits)--> wait without a thread --> the rest on a thread
+//! ```
 //! Answers stand in the order of the calls. Calls of one method that wants them together ([`crate::Methods::add_run`]) are
 //! taken together while they follow each other. Two sides share the [`Progress`]: the thread, which adds answers, and who
 //! waits for it; when the time is over, the latter takes what there is and answers the rest with an error, and the thread
-//! stops before its next call.
+//! stops before its next call. Where an answer has no room the thread stops as well, and the rest is told so.
 
+use crate::call_bounds::CallBounds;
 use crate::error::RpcError;
-use crate::methods::{Reply, Work};
-use crate::metrics::MethodMetrics;
-use crate::server::dispatcher::{
-    Dispatcher, Found, Responded, bounded, crashed, guarded, invalid, left, no_answer, respond,
-};
+use crate::methods::{AnswerMany, Reply, Work};
+use crate::metrics::{MethodMetrics, Refusal};
+use crate::server::answered::{Answered, take_for_answer};
+use crate::server::byte_budget::Held;
+use crate::server::dispatcher::{Dispatcher, Found, Responded, bounded, crashed, guarded, invalid, no_answer, respond};
 use crate::server::message::{self, Call, Message, Request};
 use crate::server::subscriber::Subscriber;
 use bytes::Bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
-use tokio::runtime::Handle;
 
 /// The work on one batch.
 pub(crate) struct Batch {
     dispatcher: Arc<Dispatcher>,
     body: Bytes,
     subscriber: Option<Arc<Subscriber>>,
-    deadline: Instant,
+    /// Of the whole of it.
+    bounds: CallBounds,
+    messages: OnceLock<Messages>,
     progress: Mutex<Progress>,
+}
+
+/// What a request has in it.
+struct Messages {
+    texts: Vec<Bytes>,
+    is_batch: bool,
+    /// The whole answer, where it cannot be taken.
+    refusal: Option<String>,
+}
+
+/// A call that waits, and so must not keep a thread.
+struct Waiting {
+    /// Its place among the messages.
+    at: usize,
+    id: String,
+    method: String,
+    params: Option<String>,
+    is_answered: bool,
 }
 
 /// How far it is.
@@ -33,10 +56,59 @@ pub(crate) struct Batch {
 struct Progress {
     /// Answers so far, with commas between them.
     out: String,
+    /// What they hold of the budget.
+    held: Held,
     /// Messages that are answered, or need no answer.
     done: usize,
+    /// Whether an answer had no room: calls after it are not run.
+    is_full: bool,
     /// Whether who waited has gone.
     is_abandoned: bool,
+}
+
+impl Messages {
+    /// Reads a request of at most so many messages.
+    fn read(body: &Bytes, batch_calls_max: usize) -> Self {
+        let refusal = |text: String| Self { texts: Vec::new(), is_batch: false, refusal: Some(text) };
+        let Ok(text) = str::from_utf8(body) else { return refusal(message::error_text(&message::parse_error())) };
+        match Request::read(text, batch_calls_max) {
+            Request::Malformed => refusal(message::error_text(&message::parse_error())),
+            Request::Single(_) => Self { texts: vec![body.clone()], is_batch: false, refusal: None },
+            Request::Batch(texts) if texts.is_empty() => {
+                refusal(message::error_text(&RpcError::new(message::INVALID_REQUEST, "empty batch")))
+            }
+            Request::Batch(texts) => {
+                let texts = texts.into_iter().map(|text| body.slice_ref(text.as_bytes())).collect();
+                Self { texts, is_batch: true, refusal: None }
+            }
+            Request::TooMany(texts) => {
+                let id = texts.into_iter().find_map(|text| Message::read(text).id());
+                let mut out = "[".to_owned();
+                let error = RpcError::new(message::INVALID_REQUEST, "batch too large");
+                message::write_error(&mut out, id.unwrap_or("null"), &error);
+                out.push(']');
+                refusal(out)
+            }
+        }
+    }
+
+    /// The message at a place.
+    fn get(&self, at: usize) -> Option<Message<'_>> {
+        let text = self.texts.get(at)?;
+        Some(str::from_utf8(text).map_or(Message::Invalid(None), Message::read))
+    }
+}
+
+impl Progress {
+    fn push(&mut self, count: usize, text: &str) {
+        self.done = self.done.saturating_add(count);
+        if !text.is_empty() {
+            if !self.out.is_empty() {
+                self.out.push(',');
+            }
+            self.out.push_str(text);
+        }
+    }
 }
 
 impl Batch {
@@ -45,123 +117,132 @@ impl Batch {
         dispatcher: &Arc<Dispatcher>,
         body: Bytes,
         subscriber: Option<Arc<Subscriber>>,
-        deadline: Instant,
-    ) -> Option<String> {
-        let progress = Mutex::new(Progress::default());
-        let batch = Arc::new(Self { dispatcher: Arc::clone(dispatcher), body, subscriber, deadline, progress });
-        let run = async {
-            let place = dispatcher.place().await.ok();
-            let batch = Arc::clone(&batch);
-            let runtime = Handle::current();
-            tokio::task::spawn_blocking(move || {
-                let text = batch.run(&runtime);
-                drop(place);
-                text
-            })
-            .await
-            .unwrap_or_else(|_| Some(message::error_text(&crashed())))
-        };
-        match tokio::time::timeout(left(deadline), run).await {
-            Ok(text) => text,
+        bounds: CallBounds,
+    ) -> Option<Answered> {
+        let dispatcher = Arc::clone(dispatcher);
+        let (messages, progress) = (OnceLock::new(), Mutex::default());
+        let batch = Arc::new(Self { dispatcher, body, subscriber, bounds, messages, progress });
+        match tokio::time::timeout(bounds.left(), Self::run(&batch)).await {
+            Ok(Ok(())) => batch.take(),
+            Ok(Err(error)) => Some(Answered::small(message::error_text(&error))),
             Err(_) => batch.abandon(),
         }
     }
 
-    fn run(&self, runtime: &Handle) -> Option<String> {
-        let Ok(text) = str::from_utf8(&self.body) else { return Some(message::error_text(&message::parse_error())) };
-        match Request::read(text, self.dispatcher.limits.batch_calls_max) {
-            Request::Malformed => Some(message::error_text(&message::parse_error())),
-            Request::Single(message) => {
-                self.dispatcher.metrics.batch();
-                self.answer_all(vec![message], runtime);
-                self.take(|answers| answers)
+    /// Answers all messages.
+    async fn run(batch: &Arc<Self>) -> Result<(), RpcError> {
+        let mut next = 0;
+        loop {
+            let place = batch.dispatcher.place().await?;
+            let here = Arc::clone(batch);
+            let answered = tokio::task::spawn_blocking(move || {
+                let waiting = here.answer_from(next);
+                drop(place);
+                waiting
+            });
+            let Some(waiting) = answered.await.map_err(|_| crashed())? else { return Ok(()) };
+            if !batch.wait(&waiting).await {
+                return Ok(());
             }
-            Request::Batch(texts) if texts.is_empty() => {
-                Some(message::error_text(&RpcError::new(message::INVALID_REQUEST, "empty batch")))
-            }
-            Request::Batch(texts) => {
-                self.dispatcher.metrics.batch();
-                self.answer_all(texts.into_iter().map(Message::read).collect(), runtime);
-                self.take(|answers| format!("[{answers}]"))
-            }
-            Request::TooMany(texts) => {
-                let id = texts.into_iter().find_map(|text| Message::read(text).id());
-                let mut out = "[".to_owned();
-                let error = RpcError::new(message::INVALID_REQUEST, "batch too large");
-                message::write_error(&mut out, id.unwrap_or("null"), &error);
-                out.push(']');
-                Some(out)
-            }
+            next = waiting.at.saturating_add(1);
         }
     }
 
-    fn take(&self, dress: impl FnOnce(String) -> String) -> Option<String> {
+    fn messages(&self) -> &Messages {
+        self.messages.get_or_init(|| Messages::read(&self.body, self.dispatcher.limits.batch_calls_max))
+    }
+
+    /// All answers, as they go out.
+    fn take(&self) -> Option<Answered> {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let answers = std::mem::take(&mut progress.out);
-        (!answers.is_empty()).then(|| dress(answers))
-    }
-
-    fn answer_all(&self, messages: Vec<Message<'_>>, runtime: &Handle) {
-        let mut at = 0;
-        while let Some(message) = messages.get(at) {
-            if left(self.deadline).is_zero() {
-                self.add(messages.len() - at, &timed_out(&messages, at));
-                return;
-            }
-            let (call, is_answered) = match message {
-                Message::Invalid(id) => {
-                    at += 1;
-                    if !self.add(1, &invalid(*id)) {
-                        return;
-                    }
-                    continue;
-                }
-                Message::Call(call) => (call, true),
-                Message::Notification(call) => (call, false),
-            };
-            let begun = Instant::now();
-            let (count, text) = match self.dispatcher.find(&call.method) {
-                Found::Work(Work::Run(work), metrics) if is_answered => {
-                    let run = self.run_of(&messages, at);
-                    let params: Vec<Option<&str>> = run.iter().map(|call| call.params).collect();
-                    // A panic is an answer to each of them: nobody knows how far it came.
-                    let replies = catch_unwind(AssertUnwindSafe(|| work(&params)));
-                    let mut replies = replies.unwrap_or_else(|_| {
-                        tracing::error!(target: "motet::rpc", method = &*call.method, "a method crashed");
-                        vec![Err(crashed()); run.len()]
-                    });
-                    replies.resize_with(run.len(), || Err(no_answer()));
-                    (run.len(), self.texts(&run, replies, metrics, begun))
-                }
-                found => {
-                    let text = self.text(call, found, runtime, begun);
-                    (1, if is_answered { text } else { String::new() })
-                }
-            };
-            at += count;
-            if !self.add(count, &text) {
-                return;
-            }
+        let (out, held) = (std::mem::take(&mut progress.out), std::mem::take(&mut progress.held));
+        drop(progress);
+        let Messages { is_batch, refusal, .. } = self.messages();
+        if let Some(refusal) = refusal {
+            return Some(Answered::small(refusal.clone()));
         }
+        let text = if *is_batch && !out.is_empty() { format!("[{out}]") } else { out };
+        (!text.is_empty()).then_some(Answered { text, held })
     }
 
-    /// Calls of the same method, from one on.
-    fn run_of<'m, 'a>(&self, messages: &'m [Message<'a>], at: usize) -> Vec<&'m Call<'a>> {
-        let calls = messages.iter().skip(at).map_while(|message| match message {
-            Message::Call(call) => Some(call),
-            Message::Notification(_) | Message::Invalid(_) => None,
+    /// Takes the answers that there are and writes an error for each call that has none.
+    fn abandon(&self) -> Option<Answered> {
+        let done = {
+            let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            progress.is_abandoned = true;
+            progress.done
+        };
+        let rest = self.refused(done, &message::timed_out());
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.push(0, &rest);
+        drop(progress);
+        self.take()
+    }
+
+    /// Answers message by message, from one on, until all are, or the time or the room is used up, or one has to wait.
+    fn answer_from(&self, mut at: usize) -> Option<Waiting> {
+        let messages = self.messages();
+        if at == 0 {
+            self.dispatcher.metrics.batch();
+        }
+        while let Some(message) = messages.get(at) {
+            if self.bounds.is_late() {
+                self.refuse(at, &message::timed_out());
+                return None;
+            }
+            if self.is_full() {
+                self.refuse(at, &message::response_too_large());
+                return None;
+            }
+            let (count, text) = match message {
+                Message::Invalid(id) => (1, invalid(id)),
+                Message::Call(call) => match self.dispatcher.find(&call.method) {
+                    Found::Callback(..) => return Some(Waiting::new(at, &call, true)),
+                    Found::Work(Work::Run(work), metrics) => self.answer_run(at, &call.method, &**work, metrics),
+                    found => (1, self.text(&call, found)),
+                },
+                Message::Notification(call) => match self.dispatcher.find(&call.method) {
+                    Found::Callback(..) => return Some(Waiting::new(at, &call, false)),
+                    found => {
+                        self.text(&call, found);
+                        (1, String::new())
+                    }
+                },
+            };
+            if !self.add(at, count, &text) {
+                return None;
+            }
+            at += count;
+        }
+        None
+    }
+
+    /// Answers calls of one method that stand one after the other: how many, and their answers.
+    fn answer_run(&self, at: usize, method: &str, work: &AnswerMany, metrics: &MethodMetrics) -> (usize, String) {
+        let begun = Instant::now();
+        let messages = self.messages();
+        let calls = (at..).map_while(|at| match messages.get(at) {
+            Some(Message::Call(call)) if call.method == method => Some(call),
+            _ => None,
         });
-        let mut calls = calls.peekable();
-        let method = calls.peek().map(|call| call.method.as_ref()).unwrap_or_default().to_owned();
-        calls.take_while(|call| call.method == method).collect()
+        let run: Vec<Call<'_>> = calls.collect();
+        let params: Vec<Option<&str>> = run.iter().map(|call| call.params).collect();
+        // A panic is an answer to each of them: nobody knows how far it came.
+        let replies = catch_unwind(AssertUnwindSafe(|| self.call_bounds().within(|| work(&params))));
+        let mut replies = replies.unwrap_or_else(|_| {
+            tracing::error!(target: "motet::rpc", method, "a method crashed");
+            vec![Err(crashed()); run.len()]
+        });
+        replies.resize_with(run.len(), || Err(no_answer()));
+        (run.len(), self.texts(&run, replies, metrics, begun))
     }
 
     /// The answers to a run.
-    fn texts(&self, run: &[&Call<'_>], replies: Vec<Reply>, metrics: &MethodMetrics, begun: Instant) -> String {
+    fn texts(&self, run: &[Call<'_>], replies: Vec<Reply>, metrics: &MethodMetrics, begun: Instant) -> String {
         let took = begun.elapsed().checked_div(u32::try_from(run.len()).unwrap_or(u32::MAX)).unwrap_or_default();
         let mut out = String::new();
         for (call, reply) in run.iter().zip(replies) {
-            let reply = bounded(reply, self.room().saturating_sub(out.len()));
+            let reply = self.bounded(reply, out.len());
             metrics.record(took, reply.is_err());
             if !out.is_empty() {
                 out.push(',');
@@ -171,100 +252,133 @@ impl Batch {
         out
     }
 
-    /// The answer to one call.
-    fn text(&self, call: &Call<'_>, found: Found<'_>, runtime: &Handle, begun: Instant) -> String {
+    /// The answer to one call that needs a thread.
+    fn text(&self, call: &Call<'_>, found: Found<'_>) -> String {
+        let begun = Instant::now();
         let (reply, metrics) = match found {
             Found::Unknown(metrics) => (Err(message::method_not_found(&call.method)), metrics),
             Found::Work(Work::Quick(work) | Work::Slow(work), metrics) => {
-                (guarded(&call.method, || work(call.params)), metrics)
+                (guarded(&call.method, self.call_bounds(), || work(call.params)), metrics)
             }
             Found::Work(Work::Run(work), metrics) => {
                 let run = || work(&[call.params]).pop().unwrap_or_else(|| Err(no_answer()));
-                (guarded(&call.method, run), metrics)
+                (guarded(&call.method, self.call_bounds(), run), metrics)
             }
-            Found::Callback(callback, metrics) => {
-                let subscriber = self.subscriber.as_ref();
-                let respond = respond(callback, call.id, call.params, subscriber, &self.dispatcher.limits);
-                let response = runtime.block_on(async { tokio::time::timeout(left(self.deadline), respond).await });
-                match response {
-                    Ok(Responded::Text { text, is_error }) if text.len() <= self.room() => {
-                        metrics.record(begun.elapsed(), is_error);
-                        return text;
-                    }
-                    Ok(Responded::Text { .. }) => (Err(message::response_too_large()), metrics),
-                    // The answer to a subscription goes ahead of its messages, and so of the batch's other answers.
-                    Ok(Responded::Sent) => {
-                        metrics.record(begun.elapsed(), false);
-                        return String::new();
-                    }
-                    Ok(Responded::Error(error)) => (Err(error), metrics),
-                    Err(_) => (Err(message::timed_out()), metrics),
-                }
-            }
+            // It waits: see `wait`.
+            Found::Callback(_, metrics) => (Err(no_answer()), metrics),
         };
-        let reply = bounded(reply, self.room());
+        self.written(call.id, reply, metrics, begun)
+    }
+
+    /// Answers a call that waits; false when nothing more is to be answered.
+    async fn wait(&self, waiting: &Waiting) -> bool {
+        let Waiting { at, id, method, params, is_answered } = waiting;
+        let begun = Instant::now();
+        let Found::Callback(callback, metrics) = self.dispatcher.find(method) else { return false };
+        let limits = &self.dispatcher.limits;
+        let text = match respond(callback, id, params.as_deref(), self.subscriber.as_ref(), limits).await {
+            Responded::Text { text, is_error } if text.len() <= self.room() => {
+                metrics.record(begun.elapsed(), is_error);
+                text
+            }
+            Responded::Text { .. } => self.written(id, Err(self.fill()), metrics, begun),
+            // The answer to a subscription goes ahead of its messages, and so of the batch's other answers.
+            Responded::Sent => {
+                metrics.record(begun.elapsed(), false);
+                String::new()
+            }
+            Responded::Error(error) => self.written(id, Err(error), metrics, begun),
+        };
+        self.add(*at, 1, if *is_answered { &text } else { "" })
+    }
+
+    /// Counts a reply and writes it, if there is room for it.
+    fn written(&self, id: &str, reply: Reply, metrics: &MethodMetrics, begun: Instant) -> String {
+        let reply = self.bounded(reply, 0);
         metrics.record(begun.elapsed(), reply.is_err());
         let mut out = String::new();
-        message::write_reply(&mut out, call.id, &reply);
+        message::write_reply(&mut out, id, &reply);
         out
+    }
+
+    /// The reply, if there is room for it behind so many bytes that are to be added.
+    fn bounded(&self, reply: Reply, bytes_before: usize) -> Reply {
+        let bytes = self.room().saturating_sub(bytes_before);
+        let bounded = bounded(reply, bytes);
+        if matches!(&bounded, Err(error) if error.code == message::RESPONSE_TOO_LARGE) {
+            self.fill();
+        }
+        bounded
+    }
+
+    /// From now on no more calls are run.
+    fn fill(&self) -> RpcError {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).is_full = true;
+        message::response_too_large()
+    }
+
+    fn is_full(&self) -> bool {
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.is_full || progress.out.len() >= self.bounds.bytes_max
+    }
+
+    /// Those of the next call.
+    fn call_bounds(&self) -> CallBounds {
+        CallBounds { bytes_max: self.room(), ..self.bounds }
     }
 
     /// Bytes that the answer may still grow by.
     fn room(&self) -> usize {
         let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        self.dispatcher.limits.response_bytes_max.saturating_sub(progress.out.len())
+        self.bounds.bytes_max.saturating_sub(progress.out.len())
     }
 
-    /// Adds answers; false when nobody waits for more.
-    fn add(&self, count: usize, text: &str) -> bool {
+    /// Adds the answers to so many messages, from one on; false when no more are to be answered.
+    fn add(&self, at: usize, count: usize, text: &str) -> bool {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         if progress.is_abandoned {
             return false;
         }
-        progress.done += count;
-        if !text.is_empty() {
-            if !progress.out.is_empty() {
-                progress.out.push(',');
-            }
-            progress.out.push_str(text);
+        let Progress { out, held, .. } = &mut *progress;
+        let is_room = take_for_answer(&self.dispatcher.answers, held, out.len(), text.len());
+        if is_room {
+            progress.push(count, text);
         }
-        true
+        drop(progress);
+        if !is_room {
+            self.dispatcher.metrics.refuse(Refusal::Bytes);
+            self.refuse(at, &message::too_many_answer_bytes());
+        }
+        is_room
     }
 
-    /// Takes the answers that there are and writes an error for each call that has none.
-    fn abandon(&self) -> Option<String> {
-        let (mut out, done) = {
-            let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-            progress.is_abandoned = true;
-            (std::mem::take(&mut progress.out), progress.done)
-        };
-        let text = str::from_utf8(&self.body).unwrap_or_default();
-        let (messages, is_batch) = match Request::read(text, self.dispatcher.limits.batch_calls_max) {
-            Request::Batch(texts) => (texts.into_iter().map(Message::read).collect(), true),
-            Request::Single(message) => (vec![message], false),
-            Request::TooMany(_) | Request::Malformed => (Vec::new(), false),
-        };
-        let rest = timed_out(&messages, done);
-        if !out.is_empty() && !rest.is_empty() {
-            out.push(',');
+    /// Tells the messages from one on why they are not run.
+    fn refuse(&self, from: usize, error: &RpcError) {
+        let text = self.refused(from, error);
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if !progress.is_abandoned {
+            progress.push(self.messages().texts.len().saturating_sub(from), &text);
         }
-        out.push_str(&rest);
-        match (out.is_empty(), is_batch) {
-            (true, _) => None,
-            (false, true) => Some(format!("[{out}]")),
-            (false, false) => Some(out),
+    }
+
+    /// What the messages from one on are told that are not run.
+    fn refused(&self, from: usize, error: &RpcError) -> String {
+        let messages = self.messages();
+        let mut out = String::new();
+        for message in (from..).map_while(|at| messages.get(at)) {
+            let Some(id) = message.id() else { continue };
+            if !out.is_empty() {
+                out.push(',');
+            }
+            message::write_error(&mut out, id, error);
         }
+        out
     }
 }
 
-/// What the calls from one on are told when the time is over.
-fn timed_out(messages: &[Message<'_>], from: usize) -> String {
-    let mut out = String::new();
-    for id in messages.iter().skip(from).filter_map(Message::id) {
-        if !out.is_empty() {
-            out.push(',');
-        }
-        message::write_error(&mut out, id, &message::timed_out());
+impl Waiting {
+    fn new(at: usize, call: &Call<'_>, is_answered: bool) -> Self {
+        let params = call.params.map(str::to_owned);
+        Self { at, id: call.id.to_owned(), method: call.method.to_string(), params, is_answered }
     }
-    out
 }

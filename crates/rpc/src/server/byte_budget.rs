@@ -1,4 +1,4 @@
-//! How many bytes of requests a port holds at once.
+//! How many bytes of requests, or of answers, a port holds at once.
 
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

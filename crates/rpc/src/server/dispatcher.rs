@@ -8,11 +8,14 @@
 //! At most `executing_max` requests have a thread; others wait for one, inside their time limit. A request whose time is over
 //! is answered then; what a method of it still does goes on and keeps its place among those until it ends.
 
+use crate::call_bounds::CallBounds;
 use crate::error::RpcError;
 use crate::limits::ServerLimits;
 use crate::methods::{Methods, Reply, Work};
 use crate::metrics::{MethodMetrics, Refusal, RpcMetrics};
+use crate::server::answered::{Answered, take_for_answer};
 use crate::server::batch::Batch;
+use crate::server::byte_budget::{ByteBudget, Held};
 use crate::server::message::{self, Call, Message, Request};
 use crate::server::subscriber::Subscriber;
 use bytes::Bytes;
@@ -20,6 +23,7 @@ use jsonrpsee::types::{Id, Params};
 use jsonrpsee::{MethodCallback, MethodResponse};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +43,8 @@ pub(crate) struct Dispatcher {
     unknown: MethodMetrics,
     executing: Arc<Semaphore>,
     requests: Arc<Semaphore>,
+    /// Of answers that are not written yet.
+    pub(crate) answers: ByteBudget,
     pub(crate) limits: Arc<ServerLimits>,
     pub(crate) metrics: RpcMetrics,
 }
@@ -68,6 +74,8 @@ impl Dispatcher {
             module,
             executing: Arc::new(Semaphore::new(limits.executing_max)),
             requests: Arc::new(Semaphore::new(limits.requests_max)),
+            // One answer has room in any case.
+            answers: ByteBudget::new(limits.answers_bytes_max.max(limits.response_bytes_max)),
             limits,
             metrics,
         }
@@ -81,34 +89,39 @@ impl Dispatcher {
     }
 
     /// Answers a request. None: there is nothing to say to it.
-    pub(crate) async fn answer(self: &Arc<Self>, body: Bytes, subscriber: Option<&Arc<Subscriber>>) -> Option<String> {
+    pub(crate) async fn answer(
+        self: &Arc<Self>,
+        body: Bytes,
+        caller: Option<IpAddr>,
+        subscriber: Option<&Arc<Subscriber>>,
+    ) -> Option<Answered> {
         let Ok(_place) = self.requests.try_acquire() else {
             self.metrics.refuse(Refusal::Requests);
             let error = RpcError::new(message::LIMIT_EXCEEDED, "too many requests at once");
-            return Some(message::error_text(&error));
+            return Some(Answered::small(message::error_text(&error)));
         };
-        let deadline = Instant::now() + self.limits.request_time_max;
+        let deadline = Some(Instant::now() + self.limits.request_time_max);
+        let bounds = CallBounds { deadline, bytes_max: self.limits.response_bytes_max, caller };
         let is_small = body.len() <= PARSED_IN_PLACE_BYTES_MAX;
         if !is_small || body.trim_ascii_start().first() == Some(&b'[') {
-            return Batch::answer(self, body, subscriber.cloned(), deadline).await;
+            return Batch::answer(self, body, subscriber.cloned(), bounds).await;
         }
-        let Ok(text) = str::from_utf8(&body) else { return Some(message::error_text(&message::parse_error())) };
+        let malformed = || Some(Answered::small(message::error_text(&message::parse_error())));
+        let Ok(text) = str::from_utf8(&body) else { return malformed() };
         match Request::read(text, self.limits.batch_calls_max) {
-            Request::Single(Message::Call(call)) => self.call(call, deadline, subscriber).await,
+            Request::Single(Message::Call(call)) => self.call(call, bounds, subscriber).await,
             Request::Single(Message::Notification(call)) => {
                 // Somebody who subscribes without an id could not tell his notifications apart: no subscriber.
-                self.call(call, deadline, None).await;
+                self.call(call, bounds, None).await;
                 None
             }
-            Request::Single(Message::Invalid(id)) => Some(invalid(id)),
-            Request::Batch(_) | Request::TooMany(_) | Request::Malformed => {
-                Some(message::error_text(&message::parse_error()))
-            }
+            Request::Single(Message::Invalid(id)) => Some(Answered::small(invalid(id))),
+            Request::Batch(_) | Request::TooMany(_) | Request::Malformed => malformed(),
         }
     }
 
     /// Answers one call; None when the answer goes out another way.
-    async fn call(&self, call: Call<'_>, deadline: Instant, subscriber: Option<&Arc<Subscriber>>) -> Option<String> {
+    async fn call(&self, call: Call<'_>, bounds: CallBounds, subscriber: Option<&Arc<Subscriber>>) -> Option<Answered> {
         let Call { id, method, params } = call;
         let begun = Instant::now();
         let mut out = String::new();
@@ -119,15 +132,14 @@ impl Dispatcher {
             }
             Found::Work(work, metrics) => {
                 let reply = match work {
-                    Work::Quick(work) => guarded(&method, || work(params)),
-                    Work::Slow(_) | Work::Run(_) => self.on_thread(&method, work, params, deadline).await,
+                    Work::Quick(work) => guarded(&method, bounds, || work(params)),
+                    Work::Slow(_) | Work::Run(_) => self.on_thread(&method, work, params, bounds).await,
                 };
                 self.write(&mut out, id, reply, metrics, begun);
             }
             Found::Callback(callback, metrics) => {
-                let left = deadline.saturating_duration_since(Instant::now());
                 let response =
-                    tokio::time::timeout(left, respond(callback, id, params, subscriber, &self.limits)).await;
+                    tokio::time::timeout(bounds.left(), respond(callback, id, params, subscriber, &self.limits)).await;
                 match response {
                     Ok(Responded::Sent) => {
                         metrics.record(begun.elapsed(), false);
@@ -142,17 +154,22 @@ impl Dispatcher {
                 }
             }
         }
-        Some(out)
+        let mut held = Held::default();
+        if !take_for_answer(&self.answers, &mut held, 0, out.len()) {
+            self.metrics.refuse(Refusal::Bytes);
+            out = String::new();
+            message::write_error(&mut out, id, &message::too_many_answer_bytes());
+        }
+        Some(Answered { text: out, held })
     }
 
     /// Runs a method on a thread of its own.
-    async fn on_thread(&self, method: &str, work: &Work, params: Option<&str>, deadline: Instant) -> Reply {
+    async fn on_thread(&self, method: &str, work: &Work, params: Option<&str>, bounds: CallBounds) -> Reply {
         let (work, params, method) = (work.clone(), params.map(str::to_owned), method.to_owned());
-        let left = deadline.saturating_duration_since(Instant::now());
         let run = async {
             let place = self.place().await?;
             let run = tokio::task::spawn_blocking(move || {
-                let reply = guarded(&method, || match &work {
+                let reply = guarded(&method, bounds, || match &work {
                     Work::Quick(work) | Work::Slow(work) => work(params.as_deref()),
                     Work::Run(work) => work(&[params.as_deref()]).pop().unwrap_or_else(|| Err(no_answer())),
                 });
@@ -161,7 +178,7 @@ impl Dispatcher {
             });
             run.await.unwrap_or_else(|_| Err(crashed()))
         };
-        tokio::time::timeout(left, run).await.unwrap_or_else(|_| Err(message::timed_out()))
+        tokio::time::timeout(bounds.left(), run).await.unwrap_or_else(|_| Err(message::timed_out()))
     }
 
     /// A place among the requests that have a thread, when there is one.
@@ -262,10 +279,10 @@ fn text_of(response: MethodResponse) -> String {
     String::from(Box::<str>::from(raw))
 }
 
-/// Runs a method such that its panic is an error of this call alone.
-pub(crate) fn guarded(method: &str, work: impl FnOnce() -> Reply) -> Reply {
+/// Runs a method within its bounds, and such that its panic is an error of this call alone.
+pub(crate) fn guarded(method: &str, bounds: CallBounds, work: impl FnOnce() -> Reply) -> Reply {
     // The panic hook has said where. A lock that it held is poisoned and says so to those who come after.
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| bounds.within(work))).unwrap_or_else(|_| {
         tracing::error!(target: "motet::rpc", method, "a method crashed");
         Err(crashed())
     })
@@ -280,12 +297,13 @@ pub(crate) fn no_answer() -> RpcError {
     RpcError::internal("no answer")
 }
 
-/// The reply, if it is not too large.
+/// The reply, if it is not too large, be it an answer or an error: what a call reverts with is a stranger's, too.
 pub(crate) fn bounded(reply: Reply, bytes_max: usize) -> Reply {
-    match reply {
-        Ok(value) if value.get().len() > bytes_max => Err(message::response_too_large()),
-        reply => reply,
-    }
+    let bytes = match &reply {
+        Ok(value) => value.get().len(),
+        Err(error) => error.bytes(),
+    };
+    if bytes > bytes_max { Err(message::response_too_large()) } else { reply }
 }
 
 /// What a message that is no request is told.
@@ -293,9 +311,4 @@ pub(crate) fn invalid(id: Option<&str>) -> String {
     let mut out = String::new();
     message::write_error(&mut out, id.unwrap_or("null"), &message::invalid_request());
     out
-}
-
-/// How long until then.
-pub(crate) fn left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
 }

@@ -81,15 +81,17 @@ async fn answer(port: &Arc<Port>, peer: Peer, request: Request<Incoming>) -> Res
         Ok(collected) => collected,
         Err(refused) => return refused,
     };
-    if !port.addresses.may_call(peer.address.ip(), || calls_in(&body)) {
+    let address = peer.address.ip();
+    if let Err(words) = port.addresses.may_call(address, || calls_in(&body)) {
         metrics.refuse(Refusal::Rate);
-        return failed(StatusCode::TOO_MANY_REQUESTS, "too many calls from this address");
+        return failed(StatusCode::TOO_MANY_REQUESTS, &words);
     }
     let received = body.len();
-    let text = port.dispatcher.answer(body, None).await.unwrap_or_default();
+    let answered = port.dispatcher.answer(body, Some(address), None).await.unwrap_or_default();
     drop(held);
-    metrics.bytes(received, text.len());
-    json(StatusCode::OK, text)
+    metrics.bytes(received, answered.text.len());
+    // What it holds goes back once it is written.
+    json(StatusCode::OK, answered.into())
 }
 
 /// Reads a body, within bounds.
@@ -143,13 +145,26 @@ async fn collect(port: &Port, mut body: Incoming) -> Result<(Bytes, Held), Respo
     Ok((first.unwrap_or_else(|| rest.freeze()), held))
 }
 
-/// How many calls a body has at most, for the rate: every call names its method. Cheap, and wrong upwards only.
+/// How many calls a body has, for the rate: elements of the array that it is, or one. Of what is no JSON, some number.
 pub(crate) fn calls_in(body: &[u8]) -> u32 {
     if body.trim_ascii_start().first() != Some(&b'[') {
         return 1;
     }
-    let objects = body.iter().filter(|byte| **byte == b'{').count();
-    u32::try_from(objects).unwrap_or(u32::MAX)
+    let (mut depth, mut commas) = (0usize, 0u32);
+    let (mut is_text, mut is_escaped) = (false, false);
+    for byte in body {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            _ if is_text => {}
+            b'[' | b'{' => depth = depth.saturating_add(1),
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' if depth == 1 => commas = commas.saturating_add(1),
+            _ => {}
+        }
+    }
+    commas.saturating_add(1)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -158,8 +173,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     CONTENT_TYPES.iter().any(|known| known.eq_ignore_ascii_case(media))
 }
 
-fn json(status: StatusCode, text: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(text)));
+fn json(status: StatusCode, text: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
@@ -167,7 +182,7 @@ fn json(status: StatusCode, text: String) -> Response<Full<Bytes>> {
 
 /// A refusal that a JSON-RPC client understands, too.
 fn failed(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
-    json(status, message::error_text(&RpcError::new(message::LIMIT_EXCEEDED, message)))
+    json(status, message::error_text(&RpcError::new(message::LIMIT_EXCEEDED, message)).into())
 }
 
 /// What is left of the request is not read, so the connection cannot go on.
@@ -192,4 +207,23 @@ fn preflight() -> Response<Full<Bytes>> {
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type, authorization"));
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_counted_by_what_stands_in_the_array() {
+        let cases = [
+            (r#"{"a":[1,2]}"#, 1),
+            ("[]", 1),
+            ("[{}]", 1),
+            (r#" [{"params":[{"a":1,"b":[2,3]},"latest"]}, {"id":"],[\",{"}, 5]"#, 3),
+            ("[[[", 1),
+        ];
+        for (body, calls) in cases {
+            assert_eq!(calls_in(body.as_bytes()), calls, "{body}");
+        }
+    }
 }

@@ -31,6 +31,6 @@ impl LocalRpc {
 
     /// Answers a request; none: there is nothing to say to it. Runs in a runtime of tokio.
     pub async fn answer(&self, request: impl Into<Bytes>) -> Option<String> {
-        self.0.answer(request.into(), None).await
+        self.0.answer(request.into(), None, None).await.map(|answered| answered.text)
     }
 }

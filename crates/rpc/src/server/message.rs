@@ -231,6 +231,11 @@ pub(crate) fn response_too_large() -> RpcError {
     RpcError::new(RESPONSE_TOO_LARGE, "response too large")
 }
 
+/// See [`parse_error`].
+pub(crate) fn too_many_answer_bytes() -> RpcError {
+    RpcError::new(LIMIT_EXCEEDED, "too many bytes of answers at once")
+}
+
 /// Most characters of a method's name that an error repeats.
 const NAME_CHARS_MAX: usize = 128;
 

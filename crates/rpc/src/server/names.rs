@@ -16,7 +16,12 @@ pub enum AllowedNames {
     Any,
     /// These. Of hosts: without port, in any case (letters); of origins: as browsers write them, with scheme and port.
     Only(Vec<String>),
+    /// These, and of origins also pages of this machine and extensions of the browser (wallets).
+    LocalAnd(Vec<String>),
 }
+
+/// How origins of a browser's extensions begin.
+const EXTENSIONS: [&str; 2] = ["chrome-extension://", "moz-extension://"];
 
 impl AllowedNames {
     /// Reads a list with commas, in which `*` is all.
@@ -26,11 +31,25 @@ impl AllowedNames {
         if names.iter().any(|name| name == "*") { Self::Any } else { Self::Only(names) }
     }
 
+    /// Origins of this machine and of extensions, and those of a list, in which `*` is all.
+    pub fn local_and(list: &[String]) -> Self {
+        match Self::from_list(&list.join(",")) {
+            Self::Only(names) => Self::LocalAnd(names),
+            all => all,
+        }
+    }
+
     fn has(&self, name: &str) -> bool {
         match self {
             Self::Any => true,
-            Self::Only(names) => names.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)),
+            Self::Only(names) | Self::LocalAnd(names) => names.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)),
         }
+    }
+
+    /// Whether a page may use the port.
+    fn has_origin(&self, origin: &str) -> bool {
+        let is_near = is_local(origin) || EXTENSIONS.iter().any(|scheme| origin.starts_with(scheme));
+        (is_near && matches!(self, Self::LocalAnd(_))) || self.has(origin)
     }
 
     /// Whether a request may come under the name of its `Host` header. Addresses cannot be rebound; who sends no name is no
@@ -49,11 +68,7 @@ impl AllowedNames {
     pub(crate) fn allows_websocket_of(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(ORIGIN) else { return true };
         let Ok(origin) = origin.to_str() else { return *self == Self::Any };
-        let is_local = origin.parse::<Uri>().ok().and_then(|uri| {
-            let host = uri.host()?.trim_start_matches('[').trim_end_matches(']').to_owned();
-            Some(host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()))
-        });
-        is_local.unwrap_or(false) || self.has(origin)
+        is_local(origin) || self.has_origin(origin)
     }
 
     /// What the answer to a page says in `Access-Control-Allow-Origin`, if anything.
@@ -61,9 +76,17 @@ impl AllowedNames {
         let origin = headers.get(ORIGIN)?.to_str().ok()?;
         match self {
             Self::Any => Some("*"),
-            Self::Only(_) => self.has(origin).then_some(origin),
+            Self::Only(_) | Self::LocalAnd(_) => self.has_origin(origin).then_some(origin),
         }
     }
+}
+
+/// Whether a page is of this machine.
+fn is_local(origin: &str) -> bool {
+    let Ok(uri) = origin.parse::<Uri>() else { return false };
+    let Some(host) = uri.host() else { return false };
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// A header as text, if it is there once.
@@ -94,6 +117,40 @@ mod tests {
         let one = AllowedNames::from_list("node.example, Other.example");
         assert!(one.allows_host(Some("NODE.example:1")) && one.allows_host(Some("other.example")));
         assert!(AllowedNames::from_list("a,*").allows_host(Some("evil.example")));
+    }
+
+    #[test]
+    fn pages_of_this_machine_and_extensions_are_near() {
+        let near = AllowedNames::local_and(&["https://app.example".to_owned()]);
+        let allowed = [
+            "http://localhost:3000",
+            "https://localhost",
+            "http://127.0.0.1:5173",
+            "http://[::1]:8080",
+            "chrome-extension://nkbihfbeogaeaoehlefnkodbefgpgknn",
+            "moz-extension://0a1b2c3d-0000-4000-8000-000000000000",
+            "https://app.example",
+        ];
+        for origin in allowed {
+            assert_eq!(near.cors_origin(&page(origin)), Some(origin));
+            assert!(near.allows_websocket_of(&page(origin)), "{origin}");
+        }
+        let refused = [
+            "https://evil.example",
+            "http://localhost.evil.example",
+            "http://127.0.0.1.evil.example",
+            "http://192.168.1.5",
+            "https://chrome-extension.example",
+            "null",
+        ];
+        for origin in refused {
+            assert_eq!(near.cors_origin(&page(origin)), None);
+            assert!(!near.allows_websocket_of(&page(origin)), "{origin}");
+        }
+        assert!(near.allows_websocket_of(&HeaderMap::new()));
+        assert_eq!(AllowedNames::local_and(&["*".to_owned()]), AllowedNames::Any);
+        // Elsewhere extensions are pages like others.
+        assert_eq!(AllowedNames::Only(vec![]).cors_origin(&page("http://localhost:3000")), None);
     }
 
     #[test]

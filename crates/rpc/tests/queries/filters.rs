@@ -1,8 +1,9 @@
 //! Filters and their bounds.
 
 use crate::support::dev_chain;
-use motet_rpc::{FilterLimits, RpcLimits};
-use serde_json::json;
+use motet_rpc::{FilterLimits, LocalRpc, RpcLimits, ServerLimits, all_methods};
+use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
 fn limits(filters: FilterLimits) -> RpcLimits {
@@ -24,7 +25,8 @@ fn there_are_at_most_so_many_filters() {
 
 #[test]
 fn a_filter_that_nobody_polls_makes_room() {
-    let node = dev_chain::new(limits(FilterLimits { count_max: 1, idle_max: Duration::ZERO }));
+    let node =
+        dev_chain::new(limits(FilterLimits { count_max: 1, idle_max: Duration::ZERO, ..FilterLimits::default() }));
     let first = node.call("eth_newBlockFilter", json!([]));
     node.call("eth_newBlockFilter", json!([]));
     assert_eq!(node.fail("eth_getFilterChanges", json!([first])).1, "filter not found");
@@ -59,4 +61,36 @@ fn a_long_answer_comes_in_parts() {
         counts.push(node.call("eth_getFilterChanges", json!([filter])).as_array().map_or(0, Vec::len));
     }
     assert_eq!(counts, [2, 2, 1, 0]);
+}
+
+#[test]
+fn what_an_answer_has_no_room_for_comes_with_the_next() {
+    let node = dev_chain::new(RpcLimits::default());
+    let limits = ServerLimits { response_bytes_max: 2000, ..ServerLimits::default() };
+    let rpc = LocalRpc::new(all_methods(Arc::clone(&node.context)), limits);
+    let logs = node.call("eth_newFilter", json!([{}]));
+    let blocks = node.call("eth_newBlockFilter", json!([]));
+    let hashes = node.call("eth_newPendingTransactionFilter", json!([]));
+    let whole = node.call("eth_newPendingTransactionFilter", json!([true]));
+    for nonce in 0..40 {
+        node.call("eth_sendRawTransaction", json!([dev_chain::logging(nonce, 1)]));
+        dev_chain::seal(&node);
+    }
+    for filter in [logs, blocks, hashes, whole] {
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_getFilterChanges", "params": [filter]});
+        let mut told = Vec::new();
+        loop {
+            let answer = node.runtime.block_on(rpc.answer(request.to_string())).expect("an answer");
+            let answer: Value = serde_json::from_str(&answer).expect("JSON");
+            let changes = answer["result"].as_array().unwrap_or_else(|| panic!("{answer}")).clone();
+            if changes.is_empty() {
+                break;
+            }
+            told.extend(changes.iter().map(Value::to_string));
+        }
+        let count = told.len();
+        told.sort();
+        told.dedup();
+        assert_eq!((count, told.len()), (40, 40));
+    }
 }

@@ -5,6 +5,8 @@ use alloy_primitives::B256;
 use motet_rpc::RpcLimits;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
@@ -65,6 +67,50 @@ fn filters_see_what_left_the_chain_and_what_joined_it() {
     assert_eq!(seen(&node.call("eth_getFilterLogs", json!([logs]))), [(topic(4), four, false)]);
 }
 
+#[test]
+fn whatever_changes_meanwhile_a_filter_tells_all_of_it() {
+    let node = dev_chain::new(RpcLimits::default());
+    let first = node.context.reader().head().hash();
+    let filter = node.call("eth_newFilter", json!([{}]));
+    let [one, two] = [1, 2].map(|topic| {
+        dev_chain::go_back(&node, first);
+        (0..8).map(|nonce| log_in_block(&node, nonce, topic)).last().expect("blocks")
+    });
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_getFilterChanges", "params": [filter]}).to_string();
+    let mut held = BTreeSet::new();
+    let mut poll = || {
+        let answer = node.answer(&request);
+        // What fails is asked for again.
+        let Some(logs) = answer.get("result") else {
+            assert!(!answer.to_string().contains("not found"), "{answer}");
+            return None;
+        };
+        let logs = seen(logs);
+        for (topic, block, is_removed) in &logs {
+            let log = (topic.clone(), block.clone());
+            let is_told = if *is_removed { held.remove(&log) } else { held.insert(log) };
+            assert!(is_told, "{topic} {block} {is_removed}");
+        }
+        Some(logs.len())
+    };
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for head in [&one, &two].into_iter().cycle().take(16) {
+                node.context.live.set_head(head.parse().expect("a hash")).expect("the block is known");
+            }
+            is_over.store(true, Ordering::SeqCst);
+        });
+        while !is_over.load(Ordering::SeqCst) {
+            poll();
+        }
+    });
+    while poll() != Some(0) {}
+    let logs = seen(&node.call("eth_getLogs", json!([{"fromBlock": "0x0"}])));
+    let expected: BTreeSet<_> = logs.into_iter().map(|(topic, block, _)| (topic, block)).collect();
+    assert_eq!((held.len(), held), (8, expected));
+}
+
 /// The next notification of a subscription.
 fn next(node: &Node, notifications: &mut Receiver<Box<RawValue>>) -> Value {
     let notification = node.runtime.block_on(async { timeout(PATIENCE, notifications.recv()).await });
@@ -116,4 +162,16 @@ fn subscriptions_that_make_no_sense_are_refused() {
     assert_eq!(node.fail("eth_subscribe", json!(["logs", {"topics": 5}])).0, -32602);
     assert_eq!(node.fail("eth_subscribe", json!(["newHeads", 1, 2])).0, -32602);
     assert_eq!(next(&node, &mut subscribe(&node, json!(["syncing"]))), json!(false));
+}
+
+#[test]
+fn many_subscribers_all_see_every_block() {
+    let node = dev_chain::new(RpcLimits::default());
+    let mut heads: Vec<_> = (0..200).map(|_| subscribe(&node, json!(["newHeads"]))).collect();
+    let sealed: Vec<String> = (0..3).map(|_| dev_chain::seal(&node).hash().to_string()).collect();
+    for head in &mut heads {
+        for hash in &sealed {
+            assert_eq!(next(&node, head)["hash"], json!(hash));
+        }
+    }
 }

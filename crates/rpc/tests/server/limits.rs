@@ -72,8 +72,58 @@ fn answers_have_a_bound() {
     let batch: Vec<Value> = (0..5).map(|id| big(id, 4000)).chain([big(5, 100)]).collect();
     let answers = client.post(json!(batch).to_string()).json();
     let errors: Vec<bool> = answers.as_array().unwrap().iter().map(|answer| answer["error"] == too_large).collect();
-    assert_eq!(errors, [false, false, true, true, true, false]);
+    assert_eq!(errors, [false, false, true, true, true, true]);
     others_are_served(&port);
+}
+
+#[test]
+fn errors_have_the_bound_of_answers() {
+    let port = limited(|limits| limits.response_bytes_max = 10_000);
+    let mut client = connect(port.address);
+    let too_large = json!({"code": -32003, "message": "response too large"});
+    assert_eq!(client.call("test_revert", json!([10_000]))["error"], too_large);
+    assert_eq!(client.call("test_revert", json!([100]))["error"]["code"], 3);
+    let revert = |id: usize| json!({"jsonrpc": "2.0", "id": id, "method": "test_revert", "params": [3000]});
+    let before = port.gate.calls();
+    let answers = client.post(json!((0..100).map(revert).collect::<Vec<_>>()).to_string());
+    let errors = answers.json().as_array().unwrap().iter().filter(|answer| answer["error"] == too_large).count();
+    assert_eq!((errors, answers.body.len() < 20_000), (99, true));
+    // The one that had no room was run, those after it were not.
+    assert_eq!(port.gate.calls() - before, 2);
+}
+
+#[test]
+fn a_call_that_reverts_with_much_is_bounded() {
+    let port = limited(|limits| limits.response_bytes_max = 1_000_000);
+    // Init code that reverts with five million bytes.
+    let call = json!([{"data": "0x624c4b405ffd"}, "latest"]);
+    assert_eq!(connect(port.address).call("eth_call", call)["error"]["code"], -32003);
+}
+
+#[test]
+fn all_answers_together_have_a_bound() {
+    let port = limited(|limits| {
+        (limits.response_bytes_max, limits.answers_bytes_max) = (8_000_000, 15_000_000);
+        (limits.write_stall_max, limits.request_time_max) = (Duration::from_secs(600), Duration::from_secs(600));
+    });
+    let big = call("test_big", json!([6_000_000]));
+    let head = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+    let slow: Vec<_> = (0..2)
+        .map(|_| {
+            // It does not take what it asks for.
+            let mut slow = connect(port.address);
+            slow.send(format!("{head}content-length: {}\r\n\r\n{big}", big.len()).as_bytes());
+            slow
+        })
+        .collect();
+    until(|| connect(port.address).post(&big).json()["error"]["code"] == -32005);
+    others_are_served(&port);
+    let small = call("eth_chainId", json!([]));
+    let answers = connect(port.address).post(format!("[{small},{big},{small}]")).json();
+    let codes: Vec<&Value> = answers.as_array().unwrap().iter().map(|answer| &answer["error"]["code"]).collect();
+    assert_eq!(json!(codes), json!([null, -32005, -32005]));
+    drop(slow);
+    until(|| connect(port.address).post(&big).json()["error"].is_null());
 }
 
 #[test]
@@ -211,6 +261,55 @@ fn an_address_has_its_rate() {
     let statuses: Vec<u16> = (0..3).map(|_| client.post(one.to_string()).status).collect();
     assert!(statuses.contains(&429), "{statuses:?}");
     assert_eq!(client.post(one.to_string()).json()["error"]["code"], -32005);
+}
+
+#[test]
+fn a_batch_of_more_calls_than_a_burst_is_refused() {
+    let port = limited(|limits| {
+        limits.calls_per_second = Some(NonZeroU32::MIN);
+        limits.calls_burst = NonZeroU32::new(3).unwrap();
+    });
+    // What stands inside a call is no call.
+    let one = json!({"jsonrpc": "2.0", "id": 1, "method": "test_echo", "params": [{"a": [{}, {}, {}]}]});
+    let answer = connect(port.address).post(json!([one, one, one, one]).to_string());
+    assert_eq!((answer.status, answer.json()["error"]["code"].clone()), (429, json!(-32005)));
+    assert!(answer.body.contains("4 calls at once"), "{answer:?}");
+    assert_eq!(connect(port.address).post(json!([one, one, one]).to_string()).status, 200);
+}
+
+#[test]
+fn an_address_has_so_many_filters() {
+    let port = limited(|_| {});
+    let mut client = connect(port.address);
+    let one = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_newBlockFilter"});
+    let answers = client.post(json!(vec![one; 1000]).to_string()).json();
+    assert!(answers.as_array().unwrap().iter().all(|answer| answer["result"].is_string()));
+    let fails = (0..25).filter(|_| client.call("eth_newBlockFilter", json!([]))["error"].is_object()).count();
+    assert_eq!(fails, 1);
+}
+
+#[test]
+fn calls_that_wait_keep_no_thread() {
+    let port = limited(|limits| limits.executing_max = 1);
+    let waiting: Vec<_> = (0..3)
+        .map(|_| {
+            let address = port.address;
+            std::thread::spawn(move || {
+                let echo = |value: usize| call("test_echo", json!([value]));
+                let batch = format!("[{},{},{}]", echo(1), call("test_waitLong", json!([])), echo(2));
+                connect(address).post(batch).json()
+            })
+        })
+        .collect();
+    port.gate.until_asked(3);
+    // The one thread is free.
+    assert_eq!(connect(port.address).call("test_echo", json!([5]))["result"], 5);
+    port.gate.let_go();
+    for waiting in waiting {
+        let answers = waiting.join().unwrap();
+        let results: Vec<&Value> = answers.as_array().unwrap().iter().map(|answer| &answer["result"]).collect();
+        assert_eq!(json!(results), json!([1, true, 2]));
+    }
 }
 
 #[test]

@@ -30,6 +30,11 @@ pub(crate) struct Gate {
     is_open: Mutex<bool>,
     opened: Condvar,
     pub(crate) waiting: AtomicUsize,
+    /// How often `test_revert` was called.
+    calls: AtomicUsize,
+    /// How many `test_waitLong` wait.
+    asked: AtomicUsize,
+    let_go: tokio::sync::watch::Sender<bool>,
 }
 
 impl Gate {
@@ -37,6 +42,19 @@ impl Gate {
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let is_open = self.is_open.lock().unwrap();
         drop(self.opened.wait_while(is_open, |is_open| !*is_open).unwrap());
+    }
+
+    /// Until so many wait without a thread.
+    pub(crate) fn until_asked(&self, count: usize) {
+        until(|| self.asked.load(Ordering::SeqCst) >= count);
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.let_go.send_replace(true);
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
     }
 
     pub(crate) fn open(&self) {
@@ -107,6 +125,23 @@ fn add_test_methods(methods: &mut Methods, gate: &Arc<Gate>) {
     methods.add("test_panicSlow", |_, _| -> Result<(), RpcError> { panic!("as the test wants it") });
     methods.add("test_echo", |_, args| args.required::<Box<RawValue>>("value"));
     methods.add_quick("test_big", |_, args| Ok("x".repeat(args.required::<usize>("bytes")?)));
+    let long = Arc::clone(gate);
+    let wait = move || {
+        let gate = Arc::clone(&long);
+        async move {
+            let mut gone = gate.let_go.subscribe();
+            gate.asked.fetch_add(1, Ordering::SeqCst);
+            let is_gone = gone.wait_for(|is_gone| *is_gone).await.is_ok();
+            Ok::<_, ErrorObjectOwned>(is_gone)
+        }
+    };
+    methods.module_mut().register_async_method("test_waitLong", move |_, _, _| wait()).unwrap();
+    let counted = Arc::clone(gate);
+    methods.add("test_revert", move |_, args| -> Result<(), RpcError> {
+        counted.calls.fetch_add(1, Ordering::SeqCst);
+        let output = Bytes::from(vec![7; args.required::<usize>("bytes")?]);
+        Err(RpcError::reverted("execution reverted", &output))
+    });
     let gate = Arc::clone(gate);
     methods.add("test_wait", move |_, _| {
         gate.pass();

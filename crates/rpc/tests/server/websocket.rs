@@ -243,6 +243,41 @@ fn requests_of_a_connection_that_is_gone_end() {
 }
 
 #[test]
+fn a_request_counts_until_its_answer_is_taken() {
+    let limits = ServerLimits {
+        websocket_requests_max: 2,
+        write_stall_max: Duration::from_secs(600),
+        ..ServerLimits::default()
+    };
+    let port = Port::open(with_limits(limits));
+    let mut raw = Raw::open(&port);
+    for _ in 0..5 {
+        // More than sockets hold on their own.
+        assert!(raw.frame(TEXT, call("test_revert", json!([3_000_000])).as_bytes()));
+    }
+    until(|| port.gate.calls() == 2);
+    for _ in 0..20 {
+        let mut other = Raw::open(&port);
+        assert!(other.frame(TEXT, call("eth_chainId", json!([])).as_bytes()) && other.text().is_some());
+    }
+    assert_eq!(port.gate.calls(), 2);
+    for _ in 0..5 {
+        assert!(raw.text().unwrap().len() > 6_000_000);
+    }
+    assert_eq!(port.gate.calls(), 5);
+}
+
+#[test]
+fn pings_are_answered_and_so_is_the_end() {
+    let port = Port::open(local());
+    let mut raw = Raw::open(&port);
+    assert!(raw.frame(0x89, b"there?") && raw.frame(0x88, &1000_u16.to_be_bytes()));
+    let mut everything = Vec::new();
+    raw.0.read_to_end(&mut everything).expect("it is closed");
+    assert_eq!(everything, [&[0x8a, 6][..], b"there?", &[0x88, 2], &1000_u16.to_be_bytes()].concat());
+}
+
+#[test]
 fn a_server_that_stops_closes_connections() {
     let mut port = Port::open(local());
     let mut raw = Raw::open(&port);

@@ -27,7 +27,13 @@ pub(crate) fn signer() -> PrivateKeySigner {
 
 /// The chain with its first block.
 pub(crate) fn new(limits: RpcLimits) -> Node {
+    new_at(0, limits)
+}
+
+/// The same, with its first block at a height.
+pub(crate) fn new_at(number: u64, limits: RpcLimits) -> Node {
     let genesis = json!({
+        "number": format!("{number:#x}"),
         "config": {
             "chainId": CHAIN_ID, "homesteadBlock": 0, "eip150Block": 0, "eip155Block": 0, "eip158Block": 0,
             "byzantiumBlock": 0, "constantinopleBlock": 0, "petersburgBlock": 0, "istanbulBlock": 0, "berlinBlock": 0,
