@@ -255,7 +255,7 @@ impl Pool {
         Ok(Some(removed))
     }
 
-    /// Takes out what a block could not take and none will be able to. What only did not fit, or could not pay that block's
+    /// Takes out what a block could not take and none will be able to. What only did not fit this block, or could not pay that block's
     /// fees, or comes after one that did not, stays.
     pub(crate) fn drop_invalid(&self, left_out: &[(B256, TxError)]) {
         for (hash, error) in left_out {
@@ -263,6 +263,7 @@ impl Pool {
                 error,
                 TxError::BlockGasExceeded { .. }
                     | TxError::BlockBlobGasExceeded { .. }
+                    | TxError::CallerGasLimitMoreThanBlock
                     | TxError::NonceTooHigh { .. }
                     | TxError::GasPriceLessThanBaseFee
                     | TxError::BlobGasPriceGreaterThanMax

@@ -66,7 +66,7 @@ impl Chain {
         let (block, rules) = open_block(&parent, &request, &self.spec)?;
         let source = std::mem::take(&mut request.transactions);
         let (is_exact, is_pool) = (matches!(source, BuildSource::Exactly(_)), matches!(source, BuildSource::Pool));
-        let chosen = choose(source, pool, &block.header, &rules)?;
+        let chosen = choose(source, pool, &block, &rules)?;
         took(&mut times.choose_ns);
 
         let base = self.state();

@@ -19,7 +19,7 @@ use rand::{Rng as _, SeedableRng as _};
 const PEOPLE: usize = 8;
 
 /// Imports what was built into other chains by every engine.
-fn check_imports(genesis: &GenesisBlock, blocks: &[Sealed], what: &str) {
+pub(crate) fn check_imports(genesis: &GenesisBlock, blocks: &[Sealed], what: &str) {
     for of in [Engine::Sequential, Engine::Optimistic, Engine::Listed, Engine::Auto] {
         let place = Place::new("import");
         let mut chain = chain(&place, genesis);
@@ -219,6 +219,10 @@ fn what_must_be_in_fails_the_build_by_its_position() {
     );
     let error = live.seal(next(&live, given(legacy(1, 0, GWEI, 21_000, address(2), Some(9))))).unwrap_err();
     assert!(matches!(error, SealError::Transaction { tx: 1, error: TxError::InvalidChainId }), "{error}");
+    let bad = legacy(1, 0, GWEI, 21_000, address(2), Some(9));
+    let all = vec![(bad, None), (payment(0, 0, 5 * GWEI), None), (payment(2, 0, 5 * GWEI), None)];
+    let error = live.seal(next(&live, BuildSource::Exactly(all))).unwrap_err();
+    assert!(matches!(error, SealError::Transaction { tx: 0, error: TxError::InvalidChainId }), "{error}");
     let sealed = live.seal(next(&live, given(payment(1, 0, 5 * GWEI)))).unwrap();
     assert_eq!(*sealed.senders, [address(0), address(1)]);
     let mut request = next(&live, BuildSource::Pool);

@@ -2,6 +2,7 @@
 
 mod blobs;
 mod building;
+mod filling;
 mod journal;
 mod pool;
 mod world;
