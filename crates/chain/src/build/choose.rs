@@ -3,7 +3,9 @@
 //! More are tried than may fit: what a transaction uses is known once it has run, and most use less than they may. Execution
 //! leaves out what does not fit or cannot stand where it stands.
 
-use super::request::{BuildSource, SealError};
+use super::header::open_block;
+use super::request::{BuildRequest, BuildSource, SealError};
+use crate::chain_block::ChainBlock;
 use crate::pool::{Best, Pool};
 use crate::validate::{BLOCK_RLP_BYTES_MAX, BlockError, validate_transactions};
 use alloy_consensus::{Header, Transaction as _};
@@ -12,7 +14,7 @@ use alloy_eips::eip7825::MAX_TX_GAS_LIMIT_OSAKA;
 use alloy_primitives::{Address, B256};
 use alloy_rlp::Encodable;
 use motet_types::block::recover_transaction;
-use motet_types::{Block, BlockRules, Fork, Transaction, TxError, TxIndex};
+use motet_types::{Block, BlockRules, ChainSpec, Fork, Transaction, TxError, TxIndex};
 use std::slice;
 
 /// Least gas of a transaction. Yellow Paper, G_transaction.
@@ -133,6 +135,13 @@ pub(super) fn choose(source: BuildSource, pool: &Pool, block: &Block, rules: &Bl
         BuildSource::These(given) => Ok(these(given, room, rules)),
         BuildSource::Exactly(given) => exactly(given, room, rules),
     }
+}
+
+/// Whether the pool has something that can pay the fees of a block that is asked for. `true` where no such block can be, which is
+/// for whoever builds it to say.
+pub(crate) fn may_take(parent: &ChainBlock, request: &BuildRequest, spec: &ChainSpec, pool: &Pool) -> bool {
+    open_block(parent, request, spec)
+        .map_or(true, |(block, rules)| payers(pool, &block.header, &rules).next().is_some())
 }
 
 /// The pool's pending transactions that can pay the fees of a block with this header.

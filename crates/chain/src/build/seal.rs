@@ -63,6 +63,9 @@ impl Chain {
             *ns = now.saturating_sub(std::mem::replace(&mut lap, now));
         };
         let parent = Arc::clone(self.head());
+        if let Some(asked) = request.parent.filter(|asked| *asked != parent.hash()) {
+            return Err(SealError::OtherHead { asked, head: parent.hash() });
+        }
         let (block, rules) = open_block(&parent, &request, &self.spec)?;
         let source = std::mem::take(&mut request.transactions);
         let (is_exact, is_pool) = (matches!(source, BuildSource::Exactly(_)), matches!(source, BuildSource::Pool));
@@ -78,6 +81,12 @@ impl Chain {
             return Err(SealError::Transaction { tx: tx.pos(), error: error.clone() });
         }
         left_out.extend(take_out(&mut block, &out));
+        if request.unless_empty && block.block.body.transactions.is_empty() {
+            if is_pool {
+                pool.drop_invalid(&left_out);
+            }
+            return Err(SealError::Empty);
+        }
         let diff = match &request.changes {
             None => diff,
             Some(changes) => {

@@ -226,6 +226,10 @@ fn what_must_be_in_fails_the_build_by_its_position() {
     let sealed = live.seal(next(&live, given(payment(1, 0, 5 * GWEI)))).unwrap();
     assert_eq!(*sealed.senders, [address(0), address(1)]);
     let mut request = next(&live, BuildSource::Pool);
+    request.parent = Some(sealed.block.block().header.parent_hash);
+    let error = live.seal(request).unwrap_err();
+    assert!(matches!(error, SealError::OtherHead { head, .. } if head == sealed.block.hash()), "{error}");
+    let mut request = next(&live, BuildSource::Pool);
     request.timestamp = 5;
     assert!(matches!(live.seal(request).unwrap_err(), SealError::Timestamp { timestamp: 5, .. }));
     let mut request = next(&live, BuildSource::Pool);

@@ -5,4 +5,5 @@ mod building;
 mod filling;
 mod journal;
 mod pool;
+mod producing;
 mod world;
