@@ -116,6 +116,8 @@ impl Chain {
             let committed = committed(&block, results, Arc::clone(&diff));
             let head =
                 HeadBlock { block: Arc::clone(&block), receipts: Arc::clone(&receipts), diff: Arc::clone(&diff) };
+            // No panic any more: what fails from here on is undone.
+            self.broken = None;
             self.commit_on_head(head, committed, base)?;
             if is_pool {
                 pool.drop_invalid(&left_out);
@@ -170,6 +172,8 @@ impl Chain {
         if !is_kept {
             return Ok(self.trie.overlay(self.threads.crew())?.update(diff)?);
         }
+        // A panic from here to the commit leaves a trie that is ahead of the store.
+        self.broken = Some("sealing a block ended in a panic".to_owned());
         let root = self.trie_mut().and_then(|trie| Ok(trie.update(diff)?));
         root.inspect_err(|error| self.broken = Some(error.to_string()))
     }

@@ -288,3 +288,32 @@ fn a_reorganisation_tells_receipts_and_gives_transactions_back() {
     assert_eq!(heard[3].added[0].diff, first.diff);
     assert_eq!(first.block.block().body.transactions[0].gas_limit(), 90_000);
 }
+
+#[test]
+fn a_panic_between_root_and_commit_ends_the_chain_until_it_is_opened_again() {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicU64, Ordering};
+    /// Counts the looks at the clock of one build: the one after the roots is the fourth.
+    static LOOKS: AtomicU64 = AtomicU64::new(0);
+    fn clock() -> u64 {
+        let look = LOOKS.fetch_add(1, Ordering::SeqCst);
+        assert_ne!(look, 3, "the clock is broken");
+        look
+    }
+    let genesis = genesis(Fork::Prague, PEOPLE, 10, 30_000_000);
+    let place = Place::new("panic");
+    let live = live(&place, &genesis, PoolOptions::default()).with_clock(clock);
+    live.pool().submit(&payment(0, 0, 5 * GWEI).encoded_2718(), Origin::External).unwrap();
+    let start = live.reader().head().hash();
+    let sealed = catch_unwind(AssertUnwindSafe(|| live.seal(next(&live, BuildSource::Pool))));
+    assert!(sealed.is_err() && LOOKS.load(Ordering::SeqCst) == 4);
+    assert_eq!(live.reader().head().hash(), start);
+    // The trie is a block ahead: what it would say of another block is wrong.
+    let error = live.seal(next(&live, BuildSource::Pool)).unwrap_err();
+    assert!(matches!(error, SealError::Chain(motet_chain::ChainError::MustReopen { .. })), "{error}");
+    drop(live);
+    let chain = motet_chain::Chain::open(place.path(), motet_chain::ChainOptions::small()).unwrap().0;
+    let again = LiveChain::new(chain, boxed(engine(Engine::Sequential, 1, None)));
+    again.pool().submit(&payment(0, 0, 5 * GWEI).encoded_2718(), Origin::External).unwrap();
+    assert_eq!(again.seal(next(&again, BuildSource::Pool)).unwrap().senders.len(), 1);
+}
