@@ -54,7 +54,7 @@ fn proof(ctx: &RpcContext, args: &mut Args<'_>) -> Result<Proof, RpcError> {
     let keys: Vec<(B256, usize)> = keys.iter().map(|key| storage_key(key)).collect::<Result<_, _>>()?;
     let slots: Vec<U256> = keys.iter().map(|(key, _)| (*key).into()).collect();
     let block = ctx.known_block(at)?;
-    let proof = ctx.live.prove(block.block().number(), address, &slots)?;
+    let proof = ctx.live.prove(block.block().number(), block.block().hash(), address, &slots)?;
     let account = proof.account.as_ref();
     let storage = proof.storage.into_iter().zip(&keys).map(|(slot, (key, bytes))| SlotProof {
         // Short keys come back as numbers: geth kept that for those who rely on it.

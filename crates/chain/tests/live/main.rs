@@ -4,6 +4,7 @@ mod blobs;
 mod building;
 mod filling;
 mod journal;
+mod past;
 mod pool;
 mod producing;
 mod world;
