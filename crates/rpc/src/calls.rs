@@ -16,6 +16,10 @@ use alloy_primitives::{Bytes, U64};
 use alloy_rpc_types_eth::state::StateOverride;
 use motet_exec::call::{CallChecks, CallEnd};
 use serde::Serialize;
+use std::time::{Duration, Instant};
+
+/// How long an access list is made better: what was found until then holds, too.
+const LIST_TIME: Duration = Duration::from_secs(5);
 
 /// `eth_call`, `eth_estimateGas`, `eth_createAccessList`, `eth_simulateV1`.
 #[derive(Debug)]
@@ -69,7 +73,9 @@ fn create_access_list(context: &RpcContext, args: &mut Args<'_>) -> Result<Acces
     let base = CallBase::find(context, at)?;
     let mut session = base.session_for(context, &call, state, None)?;
     let tx = call.tx(context.limits.call_gas_max);
-    let listed = session.access_list(&tx, CallChecks::NONE).map_err(|error| refused(error, &tx, session.block()))?;
+    let started = Instant::now();
+    let listed = session.access_list(&tx, CallChecks::NONE, &|| started.elapsed() > LIST_TIME);
+    let listed = listed.map_err(|error| refused(error, &tx, session.block()))?;
     let error = match listed.outcome.end {
         CallEnd::Success(_) => None,
         CallEnd::Revert => Some("execution reverted".to_owned()),

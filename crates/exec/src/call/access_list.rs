@@ -18,18 +18,23 @@ pub struct AccessListed {
 
 impl CallSession<'_> {
     /// Finds out what a call touches, beginning with the list that it has: runs it with what the run before touched, until
-    /// that is the same. Nothing that it changes is kept.
+    /// that is the same, or it is late: the list is a good one then, if not the best. Nothing that it changes is kept.
     ///
     /// # Errors
     /// See [`CallSession::call`].
-    pub fn access_list(&mut self, tx: &CallTx, checks: CallChecks) -> Result<AccessListed, CallError> {
+    pub fn access_list(
+        &mut self,
+        tx: &CallTx,
+        checks: CallChecks,
+        is_late: &dyn Fn() -> bool,
+    ) -> Result<AccessListed, CallError> {
         let mut list = tx.access_list.clone().unwrap_or_default();
         for round in 1.. {
             let with_list = CallTx { access_list: Some(list.clone()), ..tx.clone() };
             let mut inspector = AccessListInspector::new(list.clone());
             let executed = self.inspect(&with_list, checks, &mut inspector)?;
             let touched = inspector.into_access_list();
-            if touched == list || round == ROUNDS_MAX {
+            if touched == list || round == ROUNDS_MAX || is_late() {
                 return Ok(AccessListed { access_list: list, outcome: CallOutcome::new(executed.result) });
             }
             list = touched;
