@@ -5,5 +5,6 @@ mod header;
 mod request;
 mod seal;
 
+pub(crate) use choose::may_take;
 pub(crate) use header::open_block;
 pub use request::{BuildRequest, BuildSource, GasLimit, SealError, SealTimes, Sealed};

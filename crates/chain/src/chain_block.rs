@@ -46,7 +46,7 @@ impl ChainBlock {
     }
 
     /// What the validation of a child needs to know of this block.
-    pub(crate) fn as_parent(&self) -> ParentHeader<'_> {
+    pub fn as_parent(&self) -> ParentHeader<'_> {
         ParentHeader { hash: self.hash, header: &self.block.header, total_difficulty: Some(self.total_difficulty) }
     }
 

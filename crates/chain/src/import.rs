@@ -176,7 +176,13 @@ impl Chain {
         mut committed: CommittedBlock,
         view: ChainView,
     ) -> Result<(), ChainError> {
-        let nodes = self.take_nodes()?;
+        let nodes = match self.take_nodes() {
+            Ok(nodes) => nodes,
+            Err(error) => {
+                let _ = self.undo(&view, &head.diff);
+                return Err(error);
+            }
+        };
         committed.nodes = nodes.clone();
         if let Err(error) = self.store.commit(committed) {
             if let (Some(nodes), Ok(trie)) = (nodes, self.trie_mut()) {

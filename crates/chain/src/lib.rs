@@ -49,7 +49,7 @@ mod stages;
 mod tail;
 mod threads;
 mod verify;
-mod what_if;
+mod way_back;
 
 pub use build::{BuildRequest, BuildSource, GasLimit, SealError, SealTimes, Sealed};
 pub use chain::Chain;
@@ -74,4 +74,3 @@ pub use root::{RootCalculator, state_root};
 pub use snapshot::{Restored, SnapshotCounts, SnapshotError, SnapshotFault};
 pub use validate::{BlockError, exception_names};
 pub use verify::{Verified, VerifyStep};
-pub use what_if::RootOf;

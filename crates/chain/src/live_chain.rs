@@ -14,25 +14,27 @@ use crate::execution::Execute;
 use crate::head_change::{HeadChange, HeadListener};
 use crate::import::Accepted;
 use crate::pool::{Followed, Pool, PoolOpenError, PoolOpened, PoolOptions};
-use crate::what_if::RootOf;
 use alloy_eip7928::BlockAccessList;
-use alloy_primitives::{Address, B256, U256};
-use motet_state::trie::{AccountProof, StateWitness};
-use motet_types::{Block, StateDiff};
+use alloy_primitives::B256;
+use motet_types::Block;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A chain that many threads share. See the module's description.
 pub struct LiveChain {
-    reader: ChainReader,
+    pub(crate) reader: ChainReader,
     pool: Arc<Pool>,
     writer: Mutex<Writer>,
+    /// Held by who waits for the writer's place.
+    next_writer: Mutex<()>,
+    /// Held by who reads what only the writer has. One at a time, so that blocks never wait for more than one of them.
+    pub(crate) past_readers: Mutex<()>,
     listeners: Mutex<Vec<HeadListener>>,
     clock: fn() -> u64,
 }
 
-struct Writer {
-    chain: Chain,
+pub(crate) struct Writer {
+    pub(crate) chain: Chain,
     executor: Box<dyn Execute + Send>,
 }
 
@@ -69,7 +71,15 @@ impl LiveChain {
         chain.told = Some(HeadChange::default());
         let reader = chain.reader().clone();
         let writer = Mutex::new(Writer { chain, executor });
-        Self { reader, pool: Arc::new(pool), writer, listeners: Mutex::new(Vec::new()), clock: || 0 }
+        Self {
+            reader,
+            pool: Arc::new(pool),
+            writer,
+            next_writer: Mutex::default(),
+            past_readers: Mutex::default(),
+            listeners: Mutex::new(Vec::new()),
+            clock: || 0,
+        }
     }
 
     /// With a clock, in nanoseconds from any start, for the times of stages. Without one these are zero.
@@ -128,43 +138,12 @@ impl LiveChain {
         Ok(sealed)
     }
 
-    /// An account and some of its slots with proofs. Waits for whoever writes.
-    ///
-    /// # Errors
-    /// As [`Chain::prove`].
-    pub fn prove(&self, number: u64, address: Address, slots: &[U256]) -> Result<AccountProof, ChainError> {
-        self.writer().chain.prove(number, address, slots)
-    }
-
     /// Moves all that waits in log and memory into the tables. See [`Chain::flush`].
     ///
     /// # Errors
     /// As [`Chain::flush`].
     pub fn flush(&self) -> Result<(), ChainError> {
         self.writer().chain.flush()
-    }
-
-    /// The roots that the state after a canonical block would have. See [`Chain::what_if`]. Waits for whoever writes, and has
-    /// them wait.
-    ///
-    /// # Errors
-    /// As [`Chain::what_if`].
-    pub fn what_if<T>(&self, number: u64, hash: B256, ask: impl FnOnce(RootOf<'_>) -> T) -> Result<T, ChainError> {
-        self.writer().chain.what_if(number, hash, ask)
-    }
-
-    /// The nodes of a state that a block on top of it needs. See [`Chain::witness`]. Waits for whoever writes.
-    ///
-    /// # Errors
-    /// As [`Chain::witness`].
-    pub fn witness(
-        &self,
-        number: u64,
-        hash: B256,
-        reads: &[(Address, Vec<U256>)],
-        diff: &StateDiff,
-    ) -> Result<StateWitness, ChainError> {
-        self.writer().chain.witness(number, hash, reads, diff)
     }
 
     /// Does something with the chain that only its writer may, and tells pool and listeners if the head is another one then.
@@ -188,7 +167,9 @@ impl LiveChain {
         result
     }
 
-    fn writer(&self) -> MutexGuard<'_, Writer> {
+    /// Takes the writer's place. One alone waits for it, so whoever had it and comes back is behind who waits already.
+    pub(crate) fn writer(&self) -> MutexGuard<'_, Writer> {
+        let _next = self.next_writer.lock().unwrap_or_else(PoisonError::into_inner);
         // A panic while it was held shows in the chain itself, which refuses what it cannot do any more.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }

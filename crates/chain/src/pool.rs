@@ -255,9 +255,9 @@ impl Pool {
         for (hash, error) in left_out {
             let stays = matches!(
                 error,
-                TxError::CallerGasLimitMoreThanBlock
-                    | TxError::BlockGasExceeded { .. }
+                TxError::BlockGasExceeded { .. }
                     | TxError::BlockBlobGasExceeded { .. }
+                    | TxError::CallerGasLimitMoreThanBlock
                     | TxError::NonceTooHigh { .. }
                     | TxError::GasPriceLessThanBaseFee
                     | TxError::BlobGasPriceGreaterThanMax

@@ -15,10 +15,9 @@ mod plan;
 pub use block_clock::BlockClock;
 pub use plan::Mining;
 
-use crate::build::{BuildRequest, BuildSource, GasLimit, SealError, Sealed, open_block};
+use crate::build::{BuildRequest, BuildSource, GasLimit, SealError, Sealed, may_take, open_block};
 use crate::chain_block::ChainBlock;
 use crate::live_chain::LiveChain;
-use crate::validate::next_base_fee;
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use motet_types::{BlockRules, Fork};
@@ -26,6 +25,9 @@ use plan::{Plan, Step};
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// How often a block is begun anew when the head moves meanwhile.
+const HEAD_TRIES: u32 = 8;
 
 /// The clocks, as whoever has them hands them in.
 #[derive(Clone, Copy, Debug)]
@@ -133,7 +135,7 @@ impl Producer {
     /// As [`LiveChain::seal`].
     pub fn produce(&self) -> Result<Sealed, SealError> {
         let _making = lock(&self.making);
-        self.make()
+        self.make(false)
     }
 
     /// Says that transactions came into the pool. On demand, it comes back once a block that was begun afterwards has ended, or
@@ -194,22 +196,24 @@ impl Producer {
         let _making = lock(&self.making);
         // Before the look at the pool: whoever asks during it is not answered by it.
         let begun = lock(&self.plan).begin();
-        if self.has_includable() || self.is_empty_due() {
-            return self.make().map(drop);
+        let is_empty_due = self.is_empty_due();
+        if is_empty_due || self.has_includable() {
+            return match self.make(!is_empty_due) {
+                Ok(_) | Err(SealError::Empty) => Ok(()),
+                Err(error) => Err(error),
+            };
         }
         lock(&self.plan).end(begun, 0);
         self.bell.notify_all();
         Ok(())
     }
 
-    /// Whether the pool has something for a block on the head.
+    /// Whether the pool has something that can pay the fees of a block on the head.
     fn has_includable(&self) -> bool {
-        let head = self.live.reader().head();
-        let next = self.with_settings(|settings| settings.next_base_fee);
-        let header = &head.block().header;
-        let base_fee = next.unwrap_or_else(|| header.base_fee_per_gas.map_or(0, |_| next_base_fee(header)));
-        // Blobs have a price of their own, which is left to the block itself.
-        self.live.pool().best(base_fee, 0).next().is_some()
+        let parent = self.live.reader().head();
+        let settings = lock(&self.settings).clone();
+        let request = self.request(&parent, &settings, (self.clock.wall)());
+        may_take(&parent, &request, self.live.reader().spec(), self.live.pool())
     }
 
     /// Whether an interval has a block even without transactions. Not where its timestamp would run ahead of the clock: with
@@ -222,18 +226,26 @@ impl Producer {
     }
 
     /// Makes a block. Whoever calls this holds `making`.
-    fn make(&self) -> Result<Sealed, SealError> {
+    fn make(&self, unless_empty: bool) -> Result<Sealed, SealError> {
         let begun = lock(&self.plan).begin();
-        // Whoever wants to change the state beside blocks waits until this one stands.
-        let held = self.live.reader().interventions().hold();
-        let parent = self.live.reader().head();
         let settings = lock(&self.settings).clone();
         let wall = (self.clock.wall)();
-        let mut request = self.request(&parent, &settings, wall);
-        request.changes = held.over(&parent.hash());
-        let timestamp = request.timestamp;
-        let sealed = self.live.seal(request);
-        drop(held);
+        let mut tries = HEAD_TRIES;
+        let (timestamp, sealed) = loop {
+            // Whoever wants to change the state beside blocks waits until this one stands.
+            let held = self.live.reader().interventions().hold();
+            let parent = self.live.reader().head();
+            let mut request = self.request(&parent, &settings, wall);
+            request.changes = held.over(&parent.hash());
+            request.unless_empty = unless_empty;
+            let timestamp = request.timestamp;
+            let sealed = self.live.seal(request);
+            tries -= 1;
+            // Somebody else moved the head meanwhile: what was asked for belongs to another parent.
+            if tries == 0 || !matches!(sealed, Err(SealError::OtherHead { .. })) {
+                break (timestamp, sealed);
+            }
+        };
         if sealed.is_ok() {
             let mut now = lock(&self.settings);
             now.clock.made(wall, timestamp);
@@ -245,8 +257,10 @@ impl Producer {
                 now.next_base_fee = None;
             }
         }
-        for listener in lock(&self.listeners).iter() {
-            listener(sealed.as_ref());
+        if !matches!(sealed, Err(SealError::Empty)) {
+            for listener in lock(&self.listeners).iter() {
+                listener(sealed.as_ref());
+            }
         }
         let included = sealed.as_ref().map_or(0, |sealed| sealed.receipts.len());
         lock(&self.plan).end(begun, included);
@@ -260,6 +274,7 @@ impl Producer {
         let number = header.number.saturating_add(1);
         let fork = self.live.reader().spec().fork_at(number, timestamp, Some(parent.total_difficulty()));
         BuildRequest {
+            parent: Some(parent.hash()),
             timestamp,
             beneficiary: settings.beneficiary,
             // Nobody draws lots here; it only has to differ from block to block.

@@ -133,13 +133,7 @@ pub(crate) struct InOrder<'a, V: StateView + ?Sized> {
     turns: usize,
     /// Those of them that are not in the block.
     left_out: Vec<(TxIndex, TxError)>,
-    /// How many of these did not fit.
-    unfit: usize,
 }
-
-/// Transactions that do not fit a block to be built, after which no other is tried: smaller ones behind them may, but not for
-/// ever.
-const UNFIT_MAX: usize = 64;
 
 impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
     /// Opens a block: the DAO fork's change and the system calls before the transactions are in the ledger.
@@ -168,7 +162,7 @@ impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
         let vm = Vm::new(db, cfg_env(input.rules), block_env(input.block, input.rules), room);
         let tally = Tally::new(input);
         let left_out = Vec::new();
-        let mut this = Self { input, vm, tally, sink, system_calls_skipped: 0, turns: 0, left_out, unfit: 0 };
+        let mut this = Self { input, vm, tally, sink, system_calls_skipped: 0, turns: 0, left_out };
         this.before(seen)?;
         Ok(this)
     }
@@ -235,10 +229,11 @@ impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
         if !self.input.leaves_out {
             return Err(InvalidBlock::Transaction { tx: index, error }.into());
         }
-        self.unfit += usize::from(matches!(error, TxError::BlockGasExceeded { .. }));
+        let is_unfit = matches!(error, TxError::BlockGasExceeded { .. });
         self.left_out.push((index, error));
         self.turns += 1;
-        if self.unfit >= UNFIT_MAX || (self.unfit > 0 && self.tally.is_full()) {
+        // What did not fit takes no room: smaller ones behind it may fit.
+        if is_unfit && self.tally.is_full() {
             let available = self.tally.available();
             for index in (self.turns..self.input.block.tx_count()).map(TxIndex::from) {
                 let gas_limit = self.input.block.transactions()[index.pos()].gas_limit();

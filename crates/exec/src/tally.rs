@@ -63,10 +63,10 @@ impl<'a> Tally<'a> {
         Ok(())
     }
 
-    /// Gas that is left, in the dimension that has less of it.
+    /// Gas that is left, in the dimension that has less of it. Before Amsterdam all gas is regular.
     pub(crate) fn available(&self) -> u64 {
         let limit = self.input.block.header().gas_limit;
-        limit.saturating_sub(self.gas.regular.max(self.gas.state).max(self.gas.cumulative))
+        limit.saturating_sub(self.gas.regular.max(self.gas.state))
     }
 
     /// Whether no transaction fits any more.

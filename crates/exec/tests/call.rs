@@ -5,7 +5,10 @@ use motet_exec::call::{
     AccountOverride, CallBlock, CallChecks, CallCodes, CallEnd, CallError, CallSession, CallTx, ETHER_LOG_ADDRESS,
     OverrideError, StorageOverride,
 };
+use motet_exec::trace::{TraceError, TraceLimits, TracerOptions};
 use motet_types::{ChainSpec, Fork, MemoryState, TxError};
+use serde_json::{Value, json};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 const ALICE: Address = address!("0xa11ce00000000000000000000000000000000000");
@@ -142,4 +145,71 @@ fn the_access_list_of_a_call_is_what_it_touches() {
     assert_eq!(listed.access_list.0.len(), 1);
     assert_eq!((listed.access_list.0[0].address, listed.access_list.0[0].storage_keys.len()), (COUNTER, 1));
     assert!(listed.outcome.end.is_success());
+}
+
+#[test]
+fn an_access_list_is_what_was_found_when_it_is_late() {
+    let (state, codes) = (state(), CallCodes::default());
+    let mut session = CallSession::new(&state, &codes, 9, block());
+    let looks = Cell::new(0);
+    let mut list = |late_after: u32| {
+        looks.set(0);
+        let is_late = || looks.replace(looks.get() + 1) >= late_after;
+        session.access_list(&call(COUNTER), CallChecks::NONE, &is_late).expect("runs").access_list
+    };
+    // The first run begins without a list, the second finds nothing new.
+    assert_eq!(list(9).0.iter().map(|item| item.address).collect::<Vec<_>>(), [COUNTER]);
+    assert!(list(0).0.is_empty());
+    assert_eq!(looks.get(), 1, "one run is enough to be late");
+}
+
+/// Traces a call to `to` with the most that the answer may hold.
+fn traced(state: &MemoryState, to: Address, options: Value, bytes_max: usize) -> Result<Value, TraceError> {
+    let codes = CallCodes::default();
+    let mut session = CallSession::new(state, &codes, 9, block());
+    let options = TracerOptions::new(serde_json::from_value(options).expect("options")).expect("a tracer");
+    let tx = CallTx { gas_limit: 10_000_000, ..call(to) };
+    let limits = TraceLimits { bytes_max, is_late: &|| false };
+    let trace = session.trace(&tx, CallChecks::NONE, &options, limits)?;
+    Ok(serde_json::from_str(trace.get()).expect("JSON"))
+}
+
+#[test]
+fn outputs_that_callers_make_room_for_count_for_the_legacy_tracer() {
+    let (looper, callee) = (Address::repeat_byte(0x10), Address::repeat_byte(0x11));
+    // JUMPDEST; CALL(gas, callee, 0, 0, 0, 0, 1 MiB); POP; JUMP to the start while gas is left.
+    let mut code = vec![0x5b, 0x62, 0x10, 0x00, 0x00, 0x5f, 0x5f, 0x5f, 0x5f, 0x73];
+    code.extend_from_slice(callee.as_slice());
+    code.extend_from_slice(&[0x61, 0x10, 0x00, 0xf1, 0x50, 0x5a, 0x62, 0x01, 0x00, 0x00, 0x10, 0x5f, 0x57, 0x00]);
+    let mut state = state();
+    state.insert_account(looper, U256::ZERO, 1, code.into(), []);
+    state.insert_account(callee, U256::ZERO, 1, bytes!("5b00"), []);
+    let call_tracer = traced(&state, looper, json!({"tracer": "callTracer"}), 64 << 20).expect("small");
+    assert!(call_tracer["calls"].as_array().expect("calls").len() > 1000);
+    let legacy = traced(&state, looper, json!({"tracer": "callTracerLegacy"}), 64 << 20);
+    assert_eq!(legacy, Err(TraceError::TooLarge { bytes_max: 64 << 20 }));
+    state.insert_account(callee, U256::ZERO, 1, COUNT, []);
+    let legacy = traced(&state, callee, json!({"tracer": "callTracerLegacy"}), 1 << 10).expect("small");
+    assert_eq!(legacy["output"].as_str().expect("hex").len(), 66);
+}
+
+#[test]
+fn code_counts_for_the_prestate_tracer() {
+    let looker = Address::repeat_byte(0x10);
+    let mut state = state();
+    let mut code = Vec::new();
+    for other in 0x20..0x40 {
+        state.insert_account(Address::repeat_byte(other), U256::ZERO, 1, vec![0; 20_000].into(), []);
+        // BALANCE, POP.
+        code.push(0x73);
+        code.extend_from_slice(Address::repeat_byte(other).as_slice());
+        code.extend_from_slice(&[0x31, 0x50]);
+    }
+    state.insert_account(looker, U256::ZERO, 1, code.into(), []);
+    let prestate = |config: Value, bytes_max| {
+        traced(&state, looker, json!({"tracer": "prestateTracer", "tracerConfig": config}), bytes_max)
+    };
+    assert_eq!(prestate(json!({}), 1_000_000), Err(TraceError::TooLarge { bytes_max: 1_000_000 }));
+    assert!(prestate(json!({"disableCode": true}), 1_000_000).is_ok());
+    assert!(prestate(json!({}), 2_000_000).is_ok());
 }

@@ -66,7 +66,8 @@ fn block(ctx: &RpcContext, at: BlockArg, args: &mut Args<'_>) -> Result<Vec<TxTr
         BlockArg::Hash { hash, .. } => RpcError::server(format!("block {hash} not found")),
         BlockArg::Tag(_) => RpcError::server("block not found"),
     })?;
-    traces(ctx, &TraceBase::of(ctx, &block)?, &options)
+    let deadline = TraceDeadline::new(ctx, options.timeout);
+    traces(ctx, &TraceBase::of(ctx, &block)?, &options, deadline)
 }
 
 fn offered_block(ctx: &RpcContext, args: &mut Args<'_>) -> Result<Vec<TxTrace>, RpcError> {
@@ -78,12 +79,17 @@ fn offered_block(ctx: &RpcContext, args: &mut Args<'_>) -> Result<Vec<TxTrace>, 
     if !rest.is_empty() {
         return Err(RpcError::server(format!("could not decode block: {} bytes behind it", rest.len())));
     }
-    traces(ctx, &TraceBase::of_offered(ctx, block)?, &options)
+    let deadline = TraceDeadline::new(ctx, options.timeout);
+    traces(ctx, &TraceBase::of_offered(ctx, block, deadline)?, &options, deadline)
 }
 
-fn traces(ctx: &RpcContext, base: &TraceBase, options: &TracerOptions) -> Result<Vec<TxTrace>, RpcError> {
+fn traces(
+    ctx: &RpcContext,
+    base: &TraceBase,
+    options: &TracerOptions,
+    deadline: TraceDeadline,
+) -> Result<Vec<TxTrace>, RpcError> {
     let tracer = base.tracer();
-    let deadline = TraceDeadline::new(ctx, options.timeout);
     let hashes: Vec<B256> = base.block().body.transactions.iter().map(|tx| *tx.tx_hash()).collect();
     let results = base.each(ctx, |tx| {
         let result = deadline.within(ctx, |limits| tracer.trace(tx, options, limits))?;

@@ -57,7 +57,7 @@ fn proof(ctx: &RpcContext, args: &mut Args<'_>) -> Result<Proof, RpcError> {
         return Err(RpcError::server("there are no proofs on a fork: most of its state is another node's"));
     }
     let block = ctx.known_block(at)?;
-    let proof = ctx.live.prove(block.block().number(), address, &slots)?;
+    let proof = ctx.live.prove(block.block().number(), block.block().hash(), address, &slots)?;
     let account = proof.account.as_ref();
     let storage = proof.storage.into_iter().zip(&keys).map(|(slot, (key, bytes))| SlotProof {
         // Short keys come back as numbers: geth kept that for those who rely on it.

@@ -110,7 +110,7 @@ fn whole_account(ctx: &RpcContext, args: &mut Args<'_>) -> Result<Option<WholeAc
         }));
     }
     let block = ctx.known_block(at)?;
-    let proof = ctx.live.prove(block.block().number(), address, &[])?;
+    let proof = ctx.live.prove(block.block().number(), block.block().hash(), address, &[])?;
     Ok(proof.account.map(|account| WholeAccount {
         code_hash: account.code_hash,
         storage_root: Some(account.storage_root),

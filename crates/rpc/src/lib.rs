@@ -52,6 +52,7 @@ mod served_block;
 mod server;
 mod simulate;
 mod subscriptions;
+mod timed_view;
 mod tls;
 mod trace_base;
 mod trace_calls;

@@ -18,10 +18,10 @@ use crate::call_overrides::BlockOverrides;
 use crate::call_state::CallBase;
 use crate::context::RpcContext;
 use crate::error::RpcError;
+use crate::trace_base::TraceDeadline;
 use alloy_rpc_types_eth::state::StateOverride;
 use answer::SimulatedBlock;
 use block::Simulator;
-use motet_chain::RootOf;
 use serde::Deserialize;
 
 /// Most blocks of a simulation, those that fill gaps among them. execution-apis, eth_simulateV1.
@@ -65,16 +65,16 @@ pub(crate) fn simulate(context: &RpcContext, args: &mut Args<'_>) -> Result<Vec<
     }
     let base = CallBase::find(context, at)?;
     let plans = plan::plan(&base.block.block().header, wanted.block_state_calls)?;
-    let (number, hash) = (base.block.number(), base.block.hash());
-    let run = |roots: RootOf<'_>| -> Result<Vec<SimulatedBlock>, RpcError> {
-        let mut simulator = Simulator::new(context, &base, wanted.validation, wanted.trace_transfers, roots);
-        plans.into_iter().map(|plan| simulator.block(plan, wanted.return_full_transactions)).collect()
-    };
-    if context.reader().head().hash() == hash {
-        // The state of the head is at hand: nobody has to wait while calls run.
-        return run(&mut |changes| context.live.what_if(number, hash, |roots| roots(changes))?);
+    let deadline = TraceDeadline::new(context, None);
+    let mut simulator = Simulator::new(context, &base, wanted.validation, wanted.trace_transfers);
+    let mut blocks = Vec::with_capacity(plans.len());
+    for plan in plans {
+        if deadline.is_over() {
+            return Err(RpcError::server("the simulation takes too long"));
+        }
+        blocks.push(simulator.block(plan, wanted.return_full_transactions)?);
     }
-    context.live.what_if(number, hash, run)?
+    Ok(blocks)
 }
 
 fn too_many_blocks() -> RpcError {

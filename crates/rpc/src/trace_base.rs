@@ -3,12 +3,14 @@
 use crate::context::RpcContext;
 use crate::error::RpcError;
 use crate::served_block::ServedBlock;
+use crate::timed_view::TimedView;
 use alloy_consensus::Transaction as _;
 use alloy_primitives::B256;
-use motet_chain::{ChainBlock, ChainView};
+use motet_chain::validate::{validate_body, validate_header};
+use motet_chain::{BlockError, ChainBlock, ChainView};
 use motet_exec::trace::{BlockTracer, TraceError, TraceLimits};
 use motet_exec::{BlockExecutor, BlockInput, Engine, ExecutorConfig};
-use motet_types::{Block, BlockRecord, BlockRules, RecoveredBlock, TxIndex};
+use motet_types::{Block, BlockRecord, BlockRules, RecoveredBlock, StateView, TxIndex};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::LazyLock;
@@ -80,15 +82,18 @@ impl TraceBase {
         Ok(Self { block, hash, rules, record, parent })
     }
 
-    /// Any block whose parent is on the chain: it is executed for its record.
+    /// Any block whose parent is on the chain: it is executed for its record. Header and body are judged first, as those of an
+    /// import are, which bounds the gas that it may take.
     ///
     /// # Errors
-    /// When its parent is not on the chain, or it is invalid.
-    pub(crate) fn of_offered(context: &RpcContext, block: Block) -> Result<Self, RpcError> {
+    /// When its parent is not on the chain, it is invalid, or it takes too long.
+    pub(crate) fn of_offered(context: &RpcContext, block: Block, deadline: TraceDeadline) -> Result<Self, RpcError> {
         let (rules, parent) = before(context, &block)?;
         let hash = block.header.hash_slow();
+        judge(context, &block, hash, &rules)?;
         let block = RecoveredBlock::recover(block).map_err(|error| RpcError::server(error.to_string()))?;
-        let record = executed(&block, &rules, &parent)?;
+        let record = executed(&block, &rules, &TimedView { view: &parent, deadline })
+            .map_err(|error| if deadline.is_over() { trace_error(TraceError::TimedOut) } else { error })?;
         Ok(Self { block, hash, rules, record, parent })
     }
 
@@ -154,7 +159,21 @@ fn before(context: &RpcContext, block: &Block) -> Result<(BlockRules, ChainView)
     Ok((rules, view))
 }
 
-fn executed(block: &RecoveredBlock, rules: &BlockRules, parent: &ChainView) -> Result<BlockRecord, RpcError> {
+/// Judges a block by all that can be said before it is executed, but for ommers. A header of the chain's own is as good as it
+/// is: a development chain may have left the rules for it.
+fn judge(context: &RpcContext, block: &Block, hash: B256, rules: &BlockRules) -> Result<(), RpcError> {
+    let reader = context.reader();
+    let invalid = |error: BlockError| RpcError::server(format!("invalid block: {error}"));
+    if reader.canonical_hash(block.header.number)? != Some(hash) {
+        let parent = reader.block(&block.header.parent_hash)?;
+        let parent =
+            parent.ok_or_else(|| RpcError::server(format!("parent {} not found", block.header.parent_hash)))?;
+        validate_header(&block.header, &parent.as_parent(), reader.spec()).map_err(invalid)?;
+    }
+    validate_body(block, rules).map_err(invalid)
+}
+
+fn executed(block: &RecoveredBlock, rules: &BlockRules, parent: &dyn StateView) -> Result<BlockRecord, RpcError> {
     let executor = BlockExecutor::new(ExecutorConfig { predicts: false, ..ExecutorConfig::default() });
     let execution = executor.execute(Engine::Sequential, &BlockInput::new(block, rules), parent, None);
     Ok(execution.map_err(|error| RpcError::server(error.to_string()))?.outcome.record)

@@ -2,6 +2,8 @@
 
 mod support;
 
+use alloy_primitives::Bytes;
+use motet_types::Block;
 use serde_json::{Value, json};
 use std::fs;
 use support::{Node, fixture, say};
@@ -158,6 +160,39 @@ fn bad_requests_are_refused_by_name() {
     let parent = parent.as_str().expect("a hash").trim_start_matches("0x");
     let raw = raw.as_str().expect("text").replacen(parent, &"1".repeat(64), 1);
     assert_eq!(refused("debug_traceBlock", json!([raw])).1, format!("parent 0x{} not found", "1".repeat(64)));
+}
+
+#[test]
+fn blocks_of_strangers_are_judged_before_they_are_executed() {
+    let Some(node) = Node::of_conformance_suite() else { return };
+    let head = node.context.reader().head();
+    let raw = |block: &Block| json!(Bytes::from(alloy_rlp::encode(block)));
+    let traced = |edit: fn(&mut Block)| {
+        let mut block = head.block().clone();
+        edit(&mut block);
+        node.call("debug_traceBlock", json!([raw(&block)]))
+    };
+    let refused = |edit: fn(&mut Block)| {
+        let mut block = head.block().clone();
+        edit(&mut block);
+        node.fail("debug_traceBlock", json!([raw(&block)])).1
+    };
+    // Another one than the chain has, and as good.
+    let own = node.call("debug_traceBlock", json!([raw(head.block())]));
+    assert_eq!(traced(|block| block.header.extra_data = vec![7].into()), own);
+    for edit in [
+        (|block| block.header.gas_limit = u64::MAX) as fn(&mut Block),
+        |block| block.header.gas_limit *= 2,
+        |block| block.header.base_fee_per_gas = Some(1),
+        |block| block.header.timestamp = 1,
+        |block| block.header.extra_data = vec![7; 33].into(),
+        |block| block.body.ommers.push(block.header.clone()),
+    ] {
+        let message = refused(edit);
+        assert!(message.starts_with("invalid block: "), "{message}");
+    }
+    let late = node.fail("debug_traceBlock", json!([raw(head.block()), {"timeout": "0s"}])).1;
+    assert_eq!(late, "execution timeout");
 }
 
 #[test]

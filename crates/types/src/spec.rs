@@ -1,6 +1,7 @@
 //! Which rules are in force: forks, their activation, blob parameters.
 
 use alloy_eips::eip6110::MAINNET_DEPOSIT_CONTRACT_ADDRESS;
+use alloy_eips::eip7594::MAX_BLOBS_PER_TX_FUSAKA;
 use alloy_eips::eip7840::BlobParams;
 use alloy_genesis::ChainConfig;
 use alloy_hardforks::{EthereumChainHardforks, EthereumHardfork, EthereumHardforks, ForkCondition};
@@ -247,9 +248,15 @@ impl ChainSpec {
         }
     }
 
-    /// Blob parameters under a fork; `None` before Cancun.
+    /// Blob parameters under a fork; `None` before Cancun. From Osaka on a transaction has no more blobs than EIP-7594 allows,
+    /// whatever a block may hold.
     pub fn blob_params(&self, fork: Fork) -> Option<BlobParams> {
-        self.blob_schedule.range(..=fork).next_back().map(|(_, params)| *params)
+        let (_, params) = self.blob_schedule.range(..=fork).next_back()?;
+        let mut params = *params;
+        if fork >= Fork::Osaka {
+            params.max_blobs_per_tx = params.max_blobs_per_tx.min(MAX_BLOBS_PER_TX_FUSAKA);
+        }
+        Some(params)
     }
 
     fn check_order(&self) -> Result<(), SpecError> {
@@ -361,6 +368,17 @@ mod tests {
         assert_eq!(spec.fork_at(5, 0, Some(U256::from(99))), Fork::London);
         assert_eq!(spec.fork_at(5, 0, Some(U256::from(100))), Fork::Paris);
         assert_eq!(spec.fork_at(5, 0, None), Fork::London);
+    }
+
+    #[test]
+    fn from_osaka_on_a_transaction_has_six_blobs_at_most() {
+        let mut spec = ChainSpec::at_fork(1, Fork::Amsterdam);
+        let many = BlobParams { max_blobs_per_tx: 9, ..BlobParams::osaka() };
+        for fork in [Fork::Prague, Fork::Osaka] {
+            spec.set_blob_params(fork, many).unwrap();
+        }
+        let per_tx = [Fork::Prague, Fork::Osaka, Fork::Amsterdam].map(|fork| spec.blob_params(fork).unwrap());
+        assert_eq!(per_tx.map(|params| params.max_blobs_per_tx), [9, 6, 6]);
     }
 
     #[test]

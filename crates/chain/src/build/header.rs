@@ -1,11 +1,13 @@
 //! The header of a block to be built, as far as it is known before the block is executed.
 
+use super::choose::OTHER_BYTES;
 use super::request::{BuildRequest, GasLimit, SealError};
 use crate::chain_block::ChainBlock;
-use crate::validate::{next_base_fee, next_difficulty, next_excess_blob_gas};
+use crate::validate::{BLOCK_RLP_BYTES_MAX, BlockError, next_base_fee, next_difficulty, next_excess_blob_gas};
 use alloy_consensus::{BlockBody, EMPTY_OMMER_ROOT_HASH, Header};
 use alloy_eips::eip1559::{DEFAULT_ELASTICITY_MULTIPLIER, GAS_LIMIT_BOUND_DIVISOR};
 use alloy_eips::eip4895::Withdrawals;
+use alloy_rlp::Encodable;
 use motet_types::{Block, BlockRules, ChainSpec, Fork};
 
 /// Longest extra data, in bytes. Yellow Paper, section 4.4.4.
@@ -44,6 +46,10 @@ pub(crate) fn open_block(
         withdrawals: since(Fork::Shanghai).then(|| Withdrawals::new(request.withdrawals.clone().unwrap_or_default())),
         ..BlockBody::default()
     };
+    let (bytes, max) = (body.withdrawals.as_ref().map_or(0, Encodable::length), BLOCK_RLP_BYTES_MAX - OTHER_BYTES);
+    if since(Fork::Osaka) && bytes > max {
+        return Err(BlockError::RlpTooLong { bytes, max }.into());
+    }
     let is_merged = since(Fork::Paris);
     let header = Header {
         parent_hash: parent.hash(),

@@ -14,6 +14,8 @@ use std::sync::Arc;
 /// A block to be built on the head.
 #[derive(Clone, Debug, Default)]
 pub struct BuildRequest {
+    /// The block to build on, if it matters which one that is: where the head is another one, nothing is built.
+    pub parent: Option<B256>,
     /// Seconds; above the parent's.
     pub timestamp: u64,
     /// Who gets the fees.
@@ -38,6 +40,8 @@ pub struct BuildRequest {
     pub transactions: BuildSource,
     /// Whether the block becomes the head. Otherwise it is built and forgotten.
     pub is_kept: bool,
+    /// Whether there is to be no block if no transaction can be in it.
+    pub unless_empty: bool,
 }
 
 /// The gas limit of a block to be built.
@@ -107,6 +111,17 @@ pub struct SealTimes {
 /// A block that was not built.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
+    /// The block was to be built on another one than the head.
+    #[error("the block was to be built on {asked}, but the head is {head}")]
+    OtherHead {
+        /// The parent that was asked for.
+        asked: B256,
+        /// The head.
+        head: B256,
+    },
+    /// There was to be no block without transactions.
+    #[error("no transaction can be in the block")]
+    Empty,
     /// The timestamp is not above the parent's.
     #[error("timestamp {timestamp} is not above the parent's, {parent}")]
     Timestamp {

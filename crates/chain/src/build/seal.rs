@@ -64,10 +64,13 @@ impl Chain {
             *ns = now.saturating_sub(std::mem::replace(&mut lap, now));
         };
         let parent = Arc::clone(self.head());
+        if let Some(asked) = request.parent.filter(|asked| *asked != parent.hash()) {
+            return Err(SealError::OtherHead { asked, head: parent.hash() });
+        }
         let (block, rules) = open_block(&parent, &request, &self.spec)?;
         let source = std::mem::take(&mut request.transactions);
         let (is_exact, is_pool) = (matches!(source, BuildSource::Exactly(_)), matches!(source, BuildSource::Pool));
-        let chosen = choose(source, pool, &block.header, &rules)?;
+        let chosen = choose(source, pool, &block, &rules)?;
         took(&mut times.choose_ns);
 
         let base = self.state();
@@ -79,6 +82,12 @@ impl Chain {
             return Err(SealError::Transaction { tx: tx.pos(), error: error.clone() });
         }
         left_out.extend(take_out(&mut block, &out));
+        if request.unless_empty && block.block.body.transactions.is_empty() {
+            if is_pool {
+                pool.drop_invalid(&left_out);
+            }
+            return Err(SealError::Empty);
+        }
         let mut diff = match &request.changes {
             None => diff,
             Some(changes) => {
@@ -111,6 +120,8 @@ impl Chain {
             let committed = committed(&block, results, Arc::clone(&diff));
             let head =
                 HeadBlock { block: Arc::clone(&block), receipts: Arc::clone(&receipts), diff: Arc::clone(&diff) };
+            // No panic any more: what fails from here on is undone.
+            self.broken = None;
             self.commit_on_head(head, committed, base)?;
             if is_pool {
                 pool.drop_invalid(&left_out);
@@ -165,6 +176,8 @@ impl Chain {
         if !is_kept {
             return Ok(self.trie.overlay(self.threads.crew())?.update(diff)?);
         }
+        // A panic from here to the commit leaves a trie that is ahead of the store.
+        self.broken = Some("sealing a block ended in a panic".to_owned());
         let root = self.trie_mut().and_then(|trie| Ok(trie.update(diff)?));
         root.inspect_err(|error| self.broken = Some(error.to_string()))
     }

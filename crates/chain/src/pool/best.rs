@@ -23,6 +23,16 @@ pub struct Best<'a> {
     base_fee: u64,
     blob_base_fee: u128,
     heads: BinaryHeap<Head>,
+    given: Option<Given>,
+}
+
+/// What the last one given leaves behind.
+#[derive(Debug)]
+struct Given {
+    sender: Address,
+    nonce: u64,
+    /// As of [`Head`].
+    next: VecDeque<(u64, Arc<PoolTransaction>)>,
 }
 
 /// The next transaction of a sender.
@@ -57,7 +67,7 @@ impl Ord for Head {
 
 impl<'a> Best<'a> {
     pub(super) fn new(pool: &'a Pool, base_fee: u64, blob_base_fee: u128) -> Self {
-        let mut this = Self { pool, base_fee, blob_base_fee, heads: BinaryHeap::new() };
+        let mut this = Self { pool, base_fee, blob_base_fee, heads: BinaryHeap::new(), given: None };
         let contents = pool.contents();
         let firsts = contents.senders.values().filter_map(|sender| sender.pending_from(sender.purse.nonce).next());
         let heads = firsts.filter_map(|entry| this.head(entry.sequence, &entry.tx, VecDeque::new()));
@@ -77,9 +87,23 @@ impl<'a> Best<'a> {
         pays_blobs.then(|| Head { tip, sequence: Reverse(sequence), tx: Arc::clone(tx), next })
     }
 
-    /// Gives no more transactions of this sender: the last one given cannot be in the block.
-    pub fn drop_sender(&mut self, sender: Address) {
-        self.heads.retain(|head| head.tx.sender != sender);
+    /// The last one given cannot be in the block: gives no more of its sender.
+    pub fn drop_last(&mut self) {
+        self.given = None;
+    }
+
+    /// Enters what comes after the last one given.
+    fn go_on(&mut self) {
+        let Some(Given { sender, nonce, mut next }) = self.given.take() else { return };
+        if next.is_empty()
+            && let Some(nonce) = nonce.checked_add(1)
+        {
+            next = self.follow(sender, nonce);
+        }
+        if let Some((sequence, following)) = next.pop_front() {
+            let head = self.head(sequence, &following, next);
+            self.heads.extend(head);
+        }
     }
 
     /// The sender's transactions from a nonce on.
@@ -97,16 +121,9 @@ impl Iterator for Best<'_> {
     type Item = Arc<PoolTransaction>;
 
     fn next(&mut self) -> Option<Arc<PoolTransaction>> {
-        let Head { tx, mut next, .. } = self.heads.pop()?;
-        if next.is_empty()
-            && let Some(nonce) = tx.nonce().checked_add(1)
-        {
-            next = self.follow(tx.sender, nonce);
-        }
-        if let Some((sequence, following)) = next.pop_front() {
-            let head = self.head(sequence, &following, next);
-            self.heads.extend(head);
-        }
+        self.go_on();
+        let Head { tx, next, .. } = self.heads.pop()?;
+        self.given = Some(Given { sender: tx.sender, nonce: tx.nonce(), next });
         Some(tx)
     }
 }

@@ -1,15 +1,18 @@
 //! Transactions with blobs.
 
+use crate::building::check_imports;
 use crate::world::{CHAIN_ID, GWEI, Place, genesis, live, next, sign};
 use alloy_consensus::transaction::{EthereumTxEnvelope, TxEip4844WithSidecar};
 use alloy_consensus::{SignableTransaction, TxEip4844};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_eips::eip4844::{Blob, BlobTransactionSidecar, Bytes48, kzg_to_versioned_hash};
 use alloy_eips::eip7594::{BlobTransactionSidecarEip7594, BlobTransactionSidecarVariant};
+use alloy_eips::eip7840::BlobParams;
+use alloy_hardforks::ForkCondition;
 use alloy_primitives::{Address, Bytes};
 use motet_chain::pool::Origin;
-use motet_chain::{BuildSource, PoolError, PoolLimits, PoolOptions};
-use motet_types::Fork;
+use motet_chain::{BuildSource, GenesisBlock, PoolError, PoolLimits, PoolOptions};
+use motet_types::{ChainSpec, Fork, TxError};
 
 /// The point at infinity: commitment to the empty blob, and every proof of it.
 fn infinity() -> Bytes48 {
@@ -143,4 +146,23 @@ fn blobs_have_a_bound_of_their_own_and_the_worst_go() {
     // Twice as much is asked of what replaces blobs.
     let error = live.pool().submit(&sent(3, 0, 1, 12 * GWEI, false, |_| ()), Origin::External).unwrap_err();
     assert_eq!(error, PoolError::ReplacementUnderpriced);
+}
+
+#[test]
+fn a_transaction_of_the_fork_before_does_not_make_an_invalid_block() {
+    let mut spec = ChainSpec::at_fork(CHAIN_ID, Fork::Prague);
+    spec.set_activation(Fork::Osaka, ForkCondition::Timestamp(1012));
+    // As a genesis file says it that knows of no bound for one transaction.
+    spec.set_blob_params(Fork::Osaka, BlobParams { max_blobs_per_tx: 9, ..BlobParams::osaka() }).unwrap();
+    let genesis = GenesisBlock { spec, ..genesis(Fork::Prague, 2, 10, 30_000_000) };
+    let place = Place::new("boundary");
+    let live = live(&place, &genesis, PoolOptions::default());
+    let many = live.pool().submit(&sent(0, 0, 7, 10 * GWEI, false, |_| ()), Origin::External).unwrap();
+    let few = live.pool().submit(&sent(1, 0, 2, 9 * GWEI, false, |_| ()), Origin::External).unwrap();
+    let sealed = live.seal(next(&live, BuildSource::Pool)).unwrap();
+    assert_eq!(sealed.block.fork(), Fork::Osaka);
+    assert_eq!(sealed.left_out, [(many, TxError::TooManyBlobs { have: 7, max: 6 })]);
+    assert_eq!(*sealed.block.block().body.transactions[0].tx_hash(), few);
+    check_imports(&genesis, &[sealed], "boundary");
+    assert_eq!(live.pool().status().pending, 0);
 }

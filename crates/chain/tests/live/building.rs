@@ -19,7 +19,7 @@ use rand::{Rng as _, SeedableRng as _};
 const PEOPLE: usize = 8;
 
 /// Imports what was built into other chains by every engine.
-fn check_imports(genesis: &GenesisBlock, blocks: &[Sealed], what: &str) {
+pub(crate) fn check_imports(genesis: &GenesisBlock, blocks: &[Sealed], what: &str) {
     for of in [Engine::Sequential, Engine::Optimistic, Engine::Listed, Engine::Auto] {
         let place = Place::new("import");
         let mut chain = chain(&place, genesis);
@@ -222,8 +222,16 @@ fn what_must_be_in_fails_the_build_by_its_position() {
     );
     let error = live.seal(next(&live, given(legacy(1, 0, GWEI, 21_000, address(2), Some(9))))).unwrap_err();
     assert!(matches!(error, SealError::Transaction { tx: 1, error: TxError::InvalidChainId }), "{error}");
+    let bad = legacy(1, 0, GWEI, 21_000, address(2), Some(9));
+    let all = vec![(bad, None), (payment(0, 0, 5 * GWEI), None), (payment(2, 0, 5 * GWEI), None)];
+    let error = live.seal(next(&live, BuildSource::Exactly(all))).unwrap_err();
+    assert!(matches!(error, SealError::Transaction { tx: 0, error: TxError::InvalidChainId }), "{error}");
     let sealed = live.seal(next(&live, given(payment(1, 0, 5 * GWEI)))).unwrap();
     assert_eq!(*sealed.senders, [address(0), address(1)]);
+    let mut request = next(&live, BuildSource::Pool);
+    request.parent = Some(sealed.block.block().header.parent_hash);
+    let error = live.seal(request).unwrap_err();
+    assert!(matches!(error, SealError::OtherHead { head, .. } if head == sealed.block.hash()), "{error}");
     let mut request = next(&live, BuildSource::Pool);
     request.timestamp = 5;
     assert!(matches!(live.seal(request).unwrap_err(), SealError::Timestamp { timestamp: 5, .. }));
@@ -282,4 +290,33 @@ fn a_reorganisation_tells_receipts_and_gives_transactions_back() {
     assert_eq!(heard[3].added[0].receipts, first.receipts);
     assert_eq!(heard[3].added[0].diff, first.diff);
     assert_eq!(first.block.block().body.transactions[0].gas_limit(), 90_000);
+}
+
+#[test]
+fn a_panic_between_root_and_commit_ends_the_chain_until_it_is_opened_again() {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicU64, Ordering};
+    /// Counts the looks at the clock of one build: the one after the roots is the fourth.
+    static LOOKS: AtomicU64 = AtomicU64::new(0);
+    fn clock() -> u64 {
+        let look = LOOKS.fetch_add(1, Ordering::SeqCst);
+        assert_ne!(look, 3, "the clock is broken");
+        look
+    }
+    let genesis = genesis(Fork::Prague, PEOPLE, 10, 30_000_000);
+    let place = Place::new("panic");
+    let live = live(&place, &genesis, PoolOptions::default()).with_clock(clock);
+    live.pool().submit(&payment(0, 0, 5 * GWEI).encoded_2718(), Origin::External).unwrap();
+    let start = live.reader().head().hash();
+    let sealed = catch_unwind(AssertUnwindSafe(|| live.seal(next(&live, BuildSource::Pool))));
+    assert!(sealed.is_err() && LOOKS.load(Ordering::SeqCst) == 4);
+    assert_eq!(live.reader().head().hash(), start);
+    // The trie is a block ahead: what it would say of another block is wrong.
+    let error = live.seal(next(&live, BuildSource::Pool)).unwrap_err();
+    assert!(matches!(error, SealError::Chain(motet_chain::ChainError::MustReopen { .. })), "{error}");
+    drop(live);
+    let chain = motet_chain::Chain::open(place.path(), motet_chain::ChainOptions::small()).unwrap().0;
+    let again = LiveChain::new(chain, boxed(engine(Engine::Sequential, 1, None)));
+    again.pool().submit(&payment(0, 0, 5 * GWEI).encoded_2718(), Origin::External).unwrap();
+    assert_eq!(again.seal(next(&again, BuildSource::Pool)).unwrap().senders.len(), 1);
 }

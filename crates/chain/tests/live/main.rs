@@ -3,8 +3,11 @@
 mod blobs;
 mod building;
 mod delegation;
+mod filling;
 mod fork;
 mod journal;
 mod limits;
+mod past;
 mod pool;
+mod producing;
 mod world;

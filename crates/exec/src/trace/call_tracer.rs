@@ -23,6 +23,8 @@ pub(super) struct CallTreeConfig {
     pub(super) only_top_call: bool,
     /// Logs, too.
     pub(super) with_log: bool,
+    /// Outputs as long as the caller wanted them, which the legacy form has.
+    pub(super) with_wanted_output: bool,
 }
 
 /// Watches frames begin and end.
@@ -67,7 +69,11 @@ impl CallTracer {
 
     fn begin(&mut self, frame: Frame) {
         let is_kept = self.hidden == 0 && (self.open.is_empty() || !self.config.only_top_call);
-        if is_kept && self.meter.takes(frame.input.len().saturating_add(ENTRY_BYTES)) {
+        // The transaction's own caller wants no more than there is.
+        let has_caller = self.config.with_wanted_output && !self.open.is_empty();
+        let wanted = if has_caller { frame.circumstances.output_bytes_wanted } else { 0 };
+        let bytes = frame.input.len().saturating_add(wanted).saturating_add(ENTRY_BYTES);
+        if is_kept && self.meter.takes(bytes) {
             self.open.push(OpenFrame { frame, last: LastOpcode::default(), returned: None, destruction: None });
         } else {
             self.hidden += 1;

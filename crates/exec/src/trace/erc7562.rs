@@ -67,7 +67,7 @@ struct AccessedSlots {
 
 impl Erc7562Tracer {
     pub(super) fn new(config: Erc7562Config, bytes_max: usize) -> Self {
-        let tree = CallTreeConfig { only_top_call: false, with_log: config.with_log };
+        let tree = CallTreeConfig { with_log: config.with_log, ..CallTreeConfig::default() };
         Self {
             calls: CallTracer::new(tree, bytes_max),
             ignored: config.ignored_opcodes.map_or_else(usually_ignored, BTreeSet::from_iter),

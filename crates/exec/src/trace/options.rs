@@ -79,7 +79,7 @@ impl TracerOptions {
 
     /// `callTracer` without logs, as other crates need it for one call.
     pub fn call_tracer(with_log: bool) -> Self {
-        Self { kind: TracerKind::Call(CallTreeConfig { only_top_call: false, with_log }), timeout: None }
+        Self { kind: TracerKind::Call(CallTreeConfig { with_log, ..CallTreeConfig::default() }), timeout: None }
     }
 }
 
@@ -98,7 +98,7 @@ fn kind(name: &str, config: Value) -> Result<TracerKind, TraceError> {
         "callTracer" => {
             let CallConfig { only_top_call, with_log, .. } = fields(name, config)?;
             let (only_top_call, with_log) = (only_top_call.unwrap_or_default(), with_log.unwrap_or_default());
-            TracerKind::Call(CallTreeConfig { only_top_call, with_log })
+            TracerKind::Call(CallTreeConfig { only_top_call, with_log, ..CallTreeConfig::default() })
         }
         "callTracerLegacy" => TracerKind::CallLegacy,
         "flatCallTracer" | "parityTracer" => {

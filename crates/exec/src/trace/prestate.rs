@@ -1,7 +1,9 @@
 //! What a transaction found of the accounts and slots that it touched, or what it changed of them: geth's
 //! `prestateTracer` with and without `diffMode`.
 
+use super::TraceError;
 use super::meter::{ENTRY_BYTES, Meter};
+use crate::stop::Stop;
 use crate::vm::Database;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256};
 use revm::bytecode::opcode;
@@ -33,6 +35,7 @@ pub(super) struct PrestateTracer {
     touched: BTreeMap<Address, BTreeSet<U256>>,
     pending: Option<Touch>,
     meter: Meter,
+    bytes_max: usize,
 }
 
 /// What an opcode touches, if it does not fail.
@@ -87,7 +90,7 @@ impl PrestateTracer {
     /// A tracer of a transaction that touches `accounts` whatever it does.
     pub(super) fn new(config: PrestateConfig, accounts: impl IntoIterator<Item = Address>, bytes_max: usize) -> Self {
         let touched = accounts.into_iter().map(|address| (address, BTreeSet::new())).collect();
-        Self { config, touched, pending: None, meter: Meter::new(bytes_max) }
+        Self { config, touched, pending: None, meter: Meter::new(bytes_max), bytes_max }
     }
 
     pub(super) fn is_exceeded(&self) -> bool {
@@ -115,12 +118,20 @@ impl PrestateTracer {
     }
 
     /// The answer, given the state before the transaction and all that it left.
-    pub(super) fn finish<D: Database>(self, before: &mut D, after: &EvmState) -> Result<Prestate, D::Error> {
+    ///
+    /// # Errors
+    /// When the state gives no answer, and when there is too much code to tell.
+    pub(super) fn finish<D: Database<Error = Stop>>(
+        mut self,
+        before: &mut D,
+        after: &EvmState,
+    ) -> Result<Prestate, TraceError> {
         let config = self.config;
         let mut changed = Changed::default();
         for (address, slots) in self.touched {
             let found = before.basic(address)?.unwrap_or_default();
             let mut pre = part(config, &found, before)?;
+            takes_code(&mut self.meter, &pre, self.bytes_max)?;
             let mut storage = BTreeMap::new();
             if !config.disable_storage {
                 for slot in slots {
@@ -137,6 +148,7 @@ impl PrestateTracer {
                         });
                     let is_changed = after.is_some();
                     if let Some(after) = after {
+                        takes_code(&mut self.meter, &after, self.bytes_max)?;
                         changed.post.insert(address, after);
                     }
                     is_changed
@@ -154,6 +166,12 @@ impl PrestateTracer {
             false => Prestate::Found(Found(changed.pre)),
         })
     }
+}
+
+/// Asks for room for an account's code, which is told in hexadecimal digits.
+fn takes_code(meter: &mut Meter, part: &AccountPart, bytes_max: usize) -> Result<(), TraceError> {
+    let bytes = part.code.as_ref().map_or(0, |code| code.len().saturating_mul(2));
+    if meter.takes(bytes) { Ok(()) } else { Err(TraceError::TooLarge { bytes_max }) }
 }
 
 /// An account without its storage.

@@ -172,7 +172,10 @@ impl Tracer {
         match kind {
             TracerKind::StructLog(config) => Self::StructLog(Box::new(StructLogger::new(*config, bytes_max))),
             TracerKind::Call(config) => Self::Call(CallTracer::new(*config, bytes_max)),
-            TracerKind::CallLegacy => Self::CallLegacy(CallTracer::new(CallTreeConfig::default(), bytes_max)),
+            TracerKind::CallLegacy => {
+                let config = CallTreeConfig { with_wanted_output: true, ..CallTreeConfig::default() };
+                Self::CallLegacy(CallTracer::new(config, bytes_max))
+            }
             TracerKind::FlatCall(config) => {
                 Self::FlatCall(CallTracer::new(CallTreeConfig::default(), bytes_max), *config)
             }

@@ -18,8 +18,8 @@ use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{B256, Bloom, U256};
 use alloy_rlp::{BufMut as _, Encodable as _};
 use alloy_rpc_types_eth::{Header as RpcHeader, Log as RpcLog};
+use motet_chain::block_rewards;
 use motet_chain::validate::{next_base_fee, next_excess_blob_gas};
-use motet_chain::{RootOf, block_rewards};
 use motet_exec::call::{CallBlock, CallChecks, CallOutcome, CallSession, WatchedLog};
 use motet_types::{BlockRules, Fork, StateDiff};
 use serde_json::{Value, json};
@@ -38,7 +38,6 @@ pub(super) struct Simulator<'a> {
     with_transfers: bool,
     /// Gas that calls may still use.
     gas_left: u64,
-    roots: RootOf<'a>,
 }
 
 /// What the calls of a block came to.
@@ -55,13 +54,7 @@ struct Done {
 }
 
 impl<'a> Simulator<'a> {
-    pub(super) fn new(
-        context: &'a RpcContext,
-        base: &'a CallBase,
-        validates: bool,
-        with_transfers: bool,
-        roots: RootOf<'a>,
-    ) -> Self {
+    pub(super) fn new(context: &'a RpcContext, base: &'a CallBase, validates: bool, with_transfers: bool) -> Self {
         let environment = base.environment(context.reader().spec());
         let base_fork = environment.rules.fork;
         Self {
@@ -74,7 +67,6 @@ impl<'a> Simulator<'a> {
             validates,
             with_transfers,
             gas_left: context.limits.call_gas_max,
-            roots,
         }
     }
 
@@ -195,7 +187,7 @@ impl<'a> Simulator<'a> {
         // What a development chain was told to take for true stands below the simulation.
         let interventions = self.context.reader().interventions().over(&base.hash());
         let changes: Vec<&StateDiff> = interventions.as_deref().into_iter().chain([&diff]).collect();
-        Ok((self.roots)(&changes)?)
+        Ok(self.context.live.root_after(base.number(), base.hash(), &changes)?)
     }
 }
 
