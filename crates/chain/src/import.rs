@@ -32,7 +32,7 @@ pub struct Accepted {
     pub was_known: bool,
 }
 
-/// What becomes of a block whose parent is not the head.
+/// What becomes of a valid block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beside {
     /// The head, if it is better.
@@ -40,6 +40,11 @@ pub(crate) enum Beside {
     /// A block beside the chain, until somebody chooses it.
     Waits,
 }
+
+/// Most blocks that wait on the head to be chosen, each on the other. Whoever offers more is importing a chain.
+const WAITING_BLOCKS_MAX: usize = 64;
+/// Part of the room for side blocks that these may take, so that they do not push each other out.
+const WAITING_PART: usize = 2;
 
 impl From<ExecFailure> for ImportFault {
     fn from(failure: ExecFailure) -> Self {
@@ -87,8 +92,11 @@ impl Chain {
         imported.map_err(|reason| Box::new(ImportError { number, hash, reason }))
     }
 
-    /// As [`Chain::import`], but for a block whose parent is not the head: it is kept beside the chain, and never becomes the
-    /// head by itself. [`Chain::set_head`] makes it so, without executing it again.
+    /// As [`Chain::import`], but the block is kept beside the chain until [`Chain::set_head`] makes it the head, without
+    /// executing it again.
+    ///
+    /// Where many blocks wait on the head already, one on the other, those that the new one stands on become canonical first: so
+    /// comes a whole chain, of which only the last block is chosen.
     ///
     /// # Errors
     /// As [`Chain::import`].
@@ -99,7 +107,9 @@ impl Chain {
         executor: &mut dyn Execute,
     ) -> Result<Accepted, Box<ImportError>> {
         let (number, hash) = (block.header.number, block.header.hash_slow());
-        let imported = self.import_block(hash, block, access_list, executor, Beside::Waits);
+        let imported = self
+            .make_room_on_head(block.header.parent_hash)
+            .and_then(|()| self.import_block(hash, block, access_list, executor, Beside::Waits));
         imported.map_err(|reason| Box::new(ImportError { number, hash, reason }))
     }
 
@@ -123,9 +133,19 @@ impl Chain {
             let is_head = self.head().hash() == hash;
             return Ok(Accepted { block, is_head, was_known: true });
         }
-        match is_next {
+        match is_next && beside == Beside::MayLead {
             true => self.import_on_head(hash, block, access_list, executor),
             false => self.import_beside(hash, block, access_list, executor, beside),
+        }
+    }
+
+    /// Before a block is offered: makes its parent the head where too many wait on the head up to it.
+    fn make_room_on_head(&mut self, parent: B256) -> Result<(), ImportFault> {
+        let (branch, base) = self.side.branch(parent);
+        let is_full = branch.len() >= WAITING_BLOCKS_MAX || self.side.is_filled_by(&branch, WAITING_PART);
+        match is_full && base == self.head().hash() {
+            true => self.make_head(parent),
+            false => Ok(()),
         }
     }
 

@@ -43,7 +43,7 @@ impl Chain {
         self.make_head(hash).map_err(|reason| Box::new(ImportError { number, hash, reason }))
     }
 
-    /// Imports a block whose parent is not the head.
+    /// Imports a block without touching the head's state, on whatever it stands.
     pub(crate) fn import_beside(
         &mut self,
         hash: B256,
@@ -175,7 +175,7 @@ impl Chain {
         Ok(Tail::new(head, below))
     }
 
-    fn make_head(&mut self, hash: B256) -> Result<(), ImportFault> {
+    pub(crate) fn make_head(&mut self, hash: B256) -> Result<(), ImportFault> {
         self.check_usable()?;
         if hash == self.head().hash() {
             return Ok(());

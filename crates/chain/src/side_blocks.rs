@@ -71,6 +71,12 @@ impl SideBlocks {
         self.blocks.contains_key(&hash)
     }
 
+    /// Whether blocks take more than one of so many parts of the room that there is for all.
+    pub(crate) fn is_filled_by(&self, blocks: &[&SideBlock], parts: usize) -> bool {
+        let bytes: usize = blocks.iter().map(|side| size(&side.committed)).sum();
+        blocks.len() > self.blocks_max / parts || bytes > self.bytes_max / parts
+    }
+
     /// Takes a block out that becomes canonical.
     pub(crate) fn remove(&mut self, hash: &B256) -> Option<SideBlock> {
         let removed = self.blocks.remove(hash)?;

@@ -155,7 +155,7 @@ fn an_access_list_is_what_was_found_when_it_is_late() {
     let mut list = |late_after: u32| {
         looks.set(0);
         let is_late = || looks.replace(looks.get() + 1) >= late_after;
-        session.access_list(&call(COUNTER), CallChecks::NONE, &is_late).expect("runs").access_list
+        session.access_list(&call(COUNTER), CallChecks::NONE, is_late).expect("runs").access_list
     };
     // The first run begins without a list, the second finds nothing new.
     assert_eq!(list(9).0.iter().map(|item| item.address).collect::<Vec<_>>(), [COUNTER]);

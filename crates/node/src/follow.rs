@@ -1,7 +1,7 @@
 //! A node that takes its blocks from another one, and verifies each by executing it.
 //!
 //! ```text
-//! every so often:  head of the other? --the same--> wait
+//! every so often:  head of the other? --the same--> wait         --lower, for some time--> go back to it
 //!                        |
 //!                        v
 //!     where do both chains agree? --> blocks above, in order --> import: header, list, execution, every root
@@ -23,10 +23,11 @@ use std::time::Duration;
 
 /// Most blocks that are gone back in search of one that both chains have. States are not kept for longer either.
 const REORG_BLOCKS_MAX: u64 = 1024;
-/// Blocks whose hashes are asked for at once on the way back.
-const HASHES_AT_ONCE: u64 = 32;
-/// Blocks that are fetched at once.
-const BLOCKS_AT_ONCE: u64 = 16;
+/// Blocks whose hashes are asked for at once on the way back. An answer names all transactions of each.
+const HASHES_AT_ONCE: u64 = 8;
+/// How many times in a row the other head has to be lower before it is believed: one of several nodes behind an address may
+/// lag.
+const LOWER_TIMES: u32 = 5;
 /// Longest wait after failures; it doubles with each of them.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
@@ -75,12 +76,29 @@ pub(crate) enum FollowError {
         /// What is wrong with it.
         what: String,
     },
+    /// Its head does not stand on what it gave last.
+    #[error("{node}: it says that its head is block {head}, and gives no block {number} that leads there")]
+    Gap {
+        /// The other node.
+        node: String,
+        /// Height of its head.
+        head: u64,
+        /// The first height that is missing.
+        number: u64,
+    },
     /// A block was not taken.
     #[error("refused: {0}")]
     Import(#[from] Box<ImportError>),
     /// This chain fails.
     #[error(transparent)]
     Chain(#[from] ChainError),
+}
+
+impl FollowError {
+    /// Whether less at once may be answered.
+    fn is_too_much(&self) -> bool {
+        matches!(self, Self::Remote(error) if error.is_too_much())
+    }
 }
 
 /// Follows another node.
@@ -90,15 +108,8 @@ pub(crate) struct Follower {
     remote: Remote,
     poll: Duration,
     metrics: NodeMetrics,
-}
-
-/// What one look at the other node came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Caught {
-    /// The heads are the same.
-    Up,
-    /// There may be more: the other chain changed meanwhile, or a stop was asked for.
-    Part,
+    /// How many times in a row the other head was lower.
+    lower: u32,
 }
 
 impl Follower {
@@ -110,11 +121,11 @@ impl Follower {
         metrics: NodeMetrics,
     ) -> Result<Self, FollowError> {
         let remote = Remote::new(&options.url, options.timeout)?;
-        Ok(Self { live, remote, poll: options.poll, metrics })
+        Ok(Self { live, remote, poll: options.poll, metrics, lower: 0 })
     }
 
     /// Follows until it is told to stop.
-    pub(crate) fn run(&self, stop: &Stop) {
+    pub(crate) fn run(mut self, stop: &Stop) {
         tracing::info!(
             node = self.remote.node(),
             "following; every block is verified here, only the choice of the head is trusted"
@@ -130,8 +141,10 @@ impl Follower {
                 }),
             };
             match caught {
-                Ok(Caught::Up) => pause = self.poll,
-                Ok(Caught::Part) => pause = Duration::ZERO,
+                Ok(()) => {
+                    pause = self.poll;
+                    told.clear();
+                }
                 Err(error) => {
                     self.metrics.follow_failed();
                     let text = error.to_string();
@@ -166,24 +179,39 @@ impl Follower {
         FollowError::OtherChain { node, what, theirs: theirs.to_string(), ours: ours.to_string() }
     }
 
-    fn catch_up(&self, stop: &Stop) -> Result<Caught, FollowError> {
-        let reader = self.live.reader();
+    /// Goes to where the other head is. A stop that is asked for ends it before.
+    fn catch_up(&mut self, stop: &Stop) -> Result<(), FollowError> {
+        let ours = self.live.reader().head();
         let theirs = self.remote.head()?;
-        if reader.head().hash() == theirs.hash {
-            return Ok(Caught::Up);
+        if ours.hash() == theirs.hash || self.seems_behind(theirs, ours.number(), ours.hash())? {
+            return Ok(());
         }
         let common = self.common_block(theirs)?;
-        if common.number == theirs.number {
-            // The other node went back.
+        if common == theirs {
             self.live.set_head(common.hash)?;
             tracing::info!(number = common.number, hash = %common.hash, "went back");
-            return Ok(Caught::Part);
+            return Ok(());
         }
-        let ours = reader.head();
+        if common.number == theirs.number {
+            // It has our block where it said that there is another one: it changed meanwhile, or two nodes answer.
+            tracing::debug!(number = common.number, ours = %common.hash, theirs = %theirs.hash, "two answers for one height");
+            return Ok(());
+        }
         if common.hash != ours.hash() {
             tracing::info!(from = ours.number(), common = common.number, to = theirs.number, "reorganisation");
         }
         self.fetch_and_import(common, theirs, stop)
+    }
+
+    /// Whether the other head is lower than ours, and may be so only because who answered lags.
+    fn seems_behind(&mut self, theirs: RemoteHead, number: u64, hash: B256) -> Result<bool, FollowError> {
+        let is_lower = theirs.number < number;
+        if !is_lower || self.remote.hash_at(number)? == Some(hash) {
+            self.lower = 0;
+            return Ok(is_lower);
+        }
+        self.lower = (self.lower + 1) % LOWER_TIMES;
+        Ok(self.lower > 0)
     }
 
     /// The highest block that both chains have.
@@ -210,24 +238,28 @@ impl Follower {
         }
     }
 
-    fn fetch_and_import(&self, common: RemoteHead, theirs: RemoteHead, stop: &Stop) -> Result<Caught, FollowError> {
-        let mut parent = common.hash;
-        let mut next = common.number.saturating_add(1);
+    fn fetch_and_import(&self, common: RemoteHead, theirs: RemoteHead, stop: &Stop) -> Result<(), FollowError> {
+        let (mut parent, first) = (common.hash, common.number.saturating_add(1));
+        let mut next = first;
         while next <= theirs.number {
-            let last = next.saturating_add(BLOCKS_AT_ONCE - 1).min(theirs.number);
-            for fetched in self.remote.blocks(next..=last)? {
+            for fetched in self.remote.blocks(next..=theirs.number)? {
                 if stop.is_asked() {
-                    return Ok(Caught::Part);
+                    return Ok(());
                 }
-                // The other chain changed between two questions; the next look finds out how.
-                let Some(fetched) = fetched.filter(|fetched| fetched.block.header.parent_hash == parent) else {
-                    return Ok(Caught::Part);
-                };
-                parent = self.import(fetched)?;
+                match fetched.filter(|fetched| fetched.block.header.parent_hash == parent) {
+                    Some(fetched) => parent = self.import(fetched)?,
+                    // The other chain changed between two questions; the next look finds out how.
+                    None if next > first => return Ok(()),
+                    None => return Err(self.gap(theirs, next)),
+                }
+                next = next.saturating_add(1);
             }
-            next = last.saturating_add(1);
         }
-        Ok(Caught::Part)
+        Ok(())
+    }
+
+    fn gap(&self, theirs: RemoteHead, number: u64) -> FollowError {
+        FollowError::Gap { node: self.remote.node().to_owned(), head: theirs.number, number }
     }
 
     /// Imports a block: with its list, and where that does not hold, without, as the list is not the block's own before

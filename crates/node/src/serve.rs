@@ -112,8 +112,10 @@ pub(crate) fn start(service: Service) -> eyre::Result<Running> {
         .enable_all()
         .build()
         .wrap_err("starting threads")?;
-    // From here on a signal is a wish that is met in order, not the end of the process.
+    // From here on a signal is a wish that is met in order.
     let signals = runtime.block_on(async { Signals::listen() }).wrap_err("signals")?;
+    let leave = storage.leaver();
+    let starting = runtime.block_on(async { Signals::end_while_starting(leave) }).wrap_err("signals")?;
     let counts = NodeMetrics::default();
     let executor = EngineExecutor::new(engine, ExecutorConfig { clock: clock::now_ns, ..config });
     let live =
@@ -177,6 +179,7 @@ pub(crate) fn start(service: Service) -> eyre::Result<Running> {
             Ok::<_, eyre::Report>((stop, thread))
         })
         .transpose()?;
+    starting.abort();
     let head = live.reader().head();
     tracing::info!(number = head.number(), hash = %head.hash(), "in service");
     Ok(Running { runtime, signals, servers, metrics_address, live, producer, follower, storage })

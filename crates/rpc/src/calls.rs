@@ -18,7 +18,6 @@ use alloy_rpc_types_eth::state::StateOverride;
 use motet_exec::call::{CallChecks, CallEnd};
 use serde::Serialize;
 
-
 /// `eth_call`, `eth_estimateGas`, `eth_createAccessList`, `eth_simulateV1`.
 #[derive(Debug)]
 pub struct EthCalls;

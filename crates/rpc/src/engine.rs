@@ -3,9 +3,9 @@
 //! Served on the port with the token ([`crate::ServerConfig::jwt`]). Payloads are not built here yet: whoever asks for one is
 //! told so, after the fork choice was made.
 //!
-//! A block whose parent is the head becomes the head when it has been executed, before the fork choice says so: chains are
-//! imported without a step back and forth for each block. One that stands elsewhere is kept beside the chain until the fork
-//! choice is for it.
+//! A payload is executed once, and kept beside the chain until the fork choice is for it; nobody else sees it before. Where many
+//! come one on the other without a choice, as when a chain is imported, the lower ones become canonical by themselves
+//! ([`motet_chain::Chain::offer`]).
 //!
 //! Source: execution-apis, src/engine (Paris to Amsterdam).
 
@@ -174,6 +174,8 @@ impl Engine {
                 ImportFault::UnknownHead => {
                     Ok(ForkchoiceUpdated::new(PayloadStatus::from_status(PayloadStatusEnum::Syncing)))
                 }
+                // The specification lets a step back to an ancestor be skipped.
+                ImportFault::TooOld { .. } if is_canonical(context, head)? => Ok(ForkchoiceUpdated::new(valid(head))),
                 ImportFault::TooOld { .. } => Err(RpcError::new(TOO_DEEP, format!("Too deep reorg: {error}"))),
                 _ => Err(RpcError::internal(error.to_string())),
             };
@@ -199,21 +201,31 @@ fn refuse_to_build(
     head: B256,
     attributes: &PayloadAttributes,
 ) -> Result<RpcError, RpcError> {
-    let head = context.reader().block(&head)?;
-    let is_later = head.is_none_or(|head| attributes.timestamp > head.block().header.timestamp);
-    let has_fields = match version {
-        Version::V1 => attributes.withdrawals.is_none() && attributes.parent_beacon_block_root.is_none(),
-        Version::V2 => attributes.parent_beacon_block_root.is_none(),
-        Version::V3 | Version::V4 | Version::V5 => {
-            attributes.withdrawals.is_some() && attributes.parent_beacon_block_root.is_some()
-        }
-    };
-    let why = match (is_later, has_fields) {
-        (false, _) => "the timestamp is not later than the head's",
-        (_, false) => "their fields are those of another version",
-        (true, true) => "this node does not build payloads",
-    };
-    Ok(RpcError::new(INVALID_ATTRIBUTES, format!("Invalid payload attributes: {why}")))
+    let reader = context.reader();
+    let head = reader.block(&head)?.unwrap_or_else(|| reader.head());
+    let fork = reader.spec().fork_at(head.number().saturating_add(1), attributes.timestamp, None);
+    let invalid = |why: &str| Ok(RpcError::new(INVALID_ATTRIBUTES, format!("Invalid payload attributes: {why}")));
+    if !has_fields_of(version, attributes, fork) {
+        return invalid("their fields are those of another version");
+    }
+    if !version.builds(fork) {
+        return Ok(RpcError::new(UNSUPPORTED_FORK, format!("Unsupported fork: the attributes are of {fork:?}")));
+    }
+    if attributes.timestamp <= head.block().header.timestamp {
+        return invalid("the timestamp is not later than the head's");
+    }
+    invalid("this node does not build payloads")
+}
+
+/// Whether attributes are of the form that a version of the method takes, for a block of this fork.
+fn has_fields_of(version: Version, attributes: &PayloadAttributes, fork: Fork) -> bool {
+    let PayloadAttributes { withdrawals, parent_beacon_block_root: root, slot_number: slot, .. } = attributes;
+    match version {
+        Version::V1 => fork < Fork::Shanghai && withdrawals.is_none() && root.is_none() && slot.is_none(),
+        Version::V2 => withdrawals.is_some() == (fork >= Fork::Shanghai) && root.is_none() && slot.is_none(),
+        Version::V3 | Version::V4 => withdrawals.is_some() && root.is_some() && slot.is_none(),
+        Version::V5 => withdrawals.is_some() && root.is_some() && slot.is_some(),
+    }
 }
 
 fn valid(hash: B256) -> PayloadStatus {

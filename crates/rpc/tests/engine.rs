@@ -63,6 +63,15 @@ impl Consensus {
         )
     }
 
+    /// Sends the payloads up to a height, and makes the last one the head.
+    fn send_up_to(&self, number: usize) {
+        for request in &self.requests[1..=number] {
+            assert_eq!(self.send(request)["status"], "VALID");
+        }
+        let chosen = self.choose(hash_of(&self.requests[number]), &zero(), &zero());
+        assert_eq!(chosen["result"]["payloadStatus"]["status"], "VALID", "{chosen}");
+    }
+
     fn head(&self) -> Value {
         json!(self.node.context.reader().head().hash())
     }
@@ -117,9 +126,7 @@ fn a_chain_comes_payload_by_payload() {
 #[test]
 fn heads_go_back_and_forth_as_they_are_chosen() {
     let Some(consensus) = geth_chain() else { return };
-    for request in &consensus.requests[1..30] {
-        consensus.send(request);
-    }
+    consensus.send_up_to(29);
     let hash = |number: usize| hash_of(&consensus.requests[number]).clone();
     for number in [10, 29, 28, 29, 20] {
         let chosen = consensus.choose(&hash(number), &hash(5), &hash(3));
@@ -151,9 +158,7 @@ fn zero_but_one() -> Value {
 #[test]
 fn what_is_wrong_with_a_payload_is_told() {
     let Some(consensus) = geth_chain() else { return };
-    for request in &consensus.requests[1..20] {
-        consensus.send(request);
-    }
+    consensus.send_up_to(19);
     let next = &consensus.requests[20];
     let changed = |change: &dyn Fn(&mut Value)| {
         let mut request = next.clone();
@@ -199,9 +204,7 @@ fn what_is_wrong_with_a_payload_is_told() {
 #[test]
 fn an_invalid_block_is_remembered_with_what_stands_on_it() {
     let Some(consensus) = geth_chain() else { return };
-    for request in &consensus.requests[1..20] {
-        consensus.send(request);
-    }
+    consensus.send_up_to(19);
     let parent = hash_of(&consensus.requests[19]).clone();
     // The state root is wrong; the hash is right.
     let sealed = |request: &Value, change: &dyn Fn(&mut Value)| {
@@ -229,9 +232,7 @@ fn an_invalid_block_is_remembered_with_what_stands_on_it() {
 #[test]
 fn blocks_beside_the_chain_wait_for_the_choice() {
     let Some(consensus) = geth_chain() else { return };
-    for request in &consensus.requests[1..20] {
-        consensus.send(request);
-    }
+    consensus.send_up_to(19);
     let hash = |number: usize| hash_of(&consensus.requests[number]).clone();
     // The head goes back; the next block is then offered again on a head that is not its parent.
     assert_eq!(consensus.choose(&hash(10), &zero(), &zero())["result"]["payloadStatus"]["status"], "VALID");
@@ -251,16 +252,63 @@ fn blocks_beside_the_chain_wait_for_the_choice() {
 }
 
 #[test]
+fn a_payload_is_not_the_head_before_it_is_chosen() {
+    let Some(consensus) = geth_chain() else { return };
+    let hash = |number: usize| hash_of(&consensus.requests[number]).clone();
+    consensus.send_up_to(10);
+    for request in &consensus.requests[11..=20] {
+        assert_eq!(consensus.send(request)["status"], "VALID");
+    }
+    assert_eq!(consensus.head(), hash(10));
+    for number in [15, 20] {
+        let chosen = consensus.choose(&hash(number), &zero(), &zero());
+        assert_eq!(chosen["result"]["payloadStatus"]["status"], "VALID", "{chosen}");
+        assert_eq!(consensus.head(), hash(number));
+    }
+}
+
+#[test]
+fn a_head_below_what_is_kept_is_valid_and_changes_nothing() {
+    let Some(consensus) = geth_chain() else { return };
+    consensus.send_up_to(400);
+    let hash = |number: usize| hash_of(&consensus.requests[number]).clone();
+    let chosen = &consensus.choose(&hash(1), &zero(), &zero())["result"]["payloadStatus"];
+    assert_eq!((&chosen["status"], &chosen["latestValidHash"]), (&json!("VALID"), &hash(1)), "{chosen}");
+    assert_eq!(consensus.head(), hash(400));
+}
+
+#[test]
 fn payloads_are_not_built() {
     let Some(consensus) = geth_chain() else { return };
     consensus.send(&consensus.requests[1]);
+    assert_eq!(consensus.node.context.reader().head().number(), 0);
     let head = hash_of(&consensus.requests[1]);
     let state = json!({"headBlockHash": head, "safeBlockHash": zero(), "finalizedBlockHash": zero()});
     let attributes = json!({"timestamp": "0xffff", "prevRandao": zero(), "withdrawals": [],
         "suggestedFeeRecipient": "0x0000000000000000000000000000000000000000", "parentBeaconBlockRoot": zero()});
-    let (code, message) = consensus.node.fail("engine_forkchoiceUpdatedV3", json!([state, attributes]));
-    assert_eq!(code, -38003);
-    assert!(message.contains("does not build"), "{message}");
+    // Cancun begins at 60, Prague at 120.
+    let cases: [(u8, u64, Change<'_>, i64, &str); 11] = [
+        (3, 0xffff, &|_| (), -38003, "does not build"),
+        (3, 60, &|_| (), -38003, "does not build"),
+        (3, 59, &|_| (), -38005, "Shanghai"),
+        (3, 59, &|fields| fields["withdrawals"] = Value::Null, -38003, "another version"),
+        (2, 60, &|fields| fields["parentBeaconBlockRoot"] = Value::Null, -38005, "Cancun"),
+        (2, 60, &|_| (), -38003, "another version"),
+        (2, 59, &|fields| fields["parentBeaconBlockRoot"] = Value::Null, -38003, "does not build"),
+        (2, 1, &|fields| fields["parentBeaconBlockRoot"] = Value::Null, -38003, "not later"),
+        (1, 59, &|fields| fields["parentBeaconBlockRoot"] = Value::Null, -38003, "another version"),
+        (4, 0xffff, &|fields| fields["slotNumber"] = json!("0x1"), -38005, "Prague"),
+        (4, 0xffff, &|_| (), -38003, "another version"),
+    ];
+    for (version, timestamp, change, expected, says) in cases {
+        let mut attributes = attributes.clone();
+        attributes["timestamp"] = json!(format!("{timestamp:#x}"));
+        change(&mut attributes);
+        let method = format!("engine_forkchoiceUpdatedV{version}");
+        let (code, message) = consensus.node.fail(&method, json!([state, attributes]));
+        assert_eq!(code, expected, "{method} at {timestamp}: {message}");
+        assert!(message.contains(says), "{method} at {timestamp}: {message}");
+    }
     assert_eq!(&consensus.head(), head);
     let names = consensus.node.call("engine_exchangeCapabilities", json!([[]]));
     assert!(names.as_array().unwrap().iter().all(|name| name.as_str().unwrap().starts_with("engine_")));

@@ -1,6 +1,6 @@
 //! `motet dev --fork-url`: a development chain that starts where another node's chain stands.
 
-use crate::fetch::client::{Call, Client};
+use crate::fetch::client::{BLOCK_ANSWER_BYTES_MAX, Call, Client};
 use crate::fetch::error::FetchError;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use clap::Args;
@@ -10,6 +10,7 @@ use motet_rpc::ForkSource;
 use motet_types::{ChainSpec, Fork as HardFork};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -22,6 +23,8 @@ const FORK_FILE: &str = "fork.json";
 const CACHE_FILE: &str = "fork.cache";
 /// Most time that the other node may take for a batch.
 const TIME_MAX: Duration = Duration::from_secs(30);
+/// Most bytes of answers to a batch that are no texts: blocks without their transactions.
+const STRUCTURES_BYTES_MAX: usize = 16 << 20;
 
 /// Where another node's chain is to go on from here.
 #[derive(Clone, Debug, Default, Args)]
@@ -68,7 +71,8 @@ impl ForkArgs {
             let number = found.number;
             ensure!(number == wanted, "{}: the chain here starts from block {number}, not {wanted}", dir.display());
         }
-        let node = Arc::new(HttpNode { client: Client::new(url, TIME_MAX).wrap_err("--fork-url")? });
+        let client = Client::new(url, TIME_MAX).wrap_err("--fork-url")?;
+        let node = Arc::new(HttpNode { client: client.with_answer_bytes_max(BLOCK_ANSWER_BYTES_MAX) });
         let number = found.map(|found| found.number).or(self.fork_block);
         let block = RemoteBlock::fetch(&*node, number).wrap_err("--fork-url")?;
         let is_same = found.is_none_or(|found| found.hash == block.hash);
@@ -158,11 +162,45 @@ impl RemoteNode for HttpNode {
     fn batch(&self, calls: &[RemoteCall]) -> Result<Vec<Result<Value, String>>, RemoteError> {
         let calls: Vec<Call> =
             calls.iter().map(|call| Call { method: call.method, params: call.params.clone() }).collect();
-        match self.client.call_all(&calls, |_| ()) {
-            Ok(answers) => Ok(answers.into_iter().map(Ok).collect()),
+        let fault = |reason: String| RemoteError { url: self.name().to_owned(), reason };
+        match self.client.call_all::<Box<RawValue>>(&calls, |_| ()) {
+            Ok(answers) => values(&answers).map(|values| values.into_iter().map(Ok).collect()).map_err(fault),
             // One that is refused stands for all: they are of one kind, and of one block.
             Err(error @ FetchError::Refused { .. }) => Ok(calls.iter().map(|_| Err(error.to_string())).collect()),
-            Err(error) => Err(RemoteError { url: self.name().to_owned(), reason: error.to_string() }),
+            Err(error) => Err(fault(error.to_string())),
         }
+    }
+}
+
+/// Answers as values. A text takes as much as before, a structure many times that.
+fn values(answers: &[Option<Box<RawValue>>]) -> Result<Vec<Value>, String> {
+    let structures = answers.iter().flatten().filter(|answer| !answer.get().starts_with('"'));
+    let bytes: usize = structures.map(|answer| answer.get().len()).sum();
+    if bytes > STRUCTURES_BYTES_MAX {
+        return Err(format!("{bytes} bytes that are no texts; at most {STRUCTURES_BYTES_MAX} are taken"));
+    }
+    let value = |answer: &Option<Box<RawValue>>| match answer {
+        Some(answer) => serde_json::from_str(answer.get()).map_err(|error| error.to_string()),
+        None => Ok(Value::Null),
+    };
+    answers.iter().map(value).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: String) -> Option<Box<RawValue>> {
+        Some(RawValue::from_string(text).expect("JSON"))
+    }
+
+    #[test]
+    fn only_texts_may_be_large() {
+        let text = format!("\"{}\"", "0".repeat(STRUCTURES_BYTES_MAX));
+        let structure = |bytes: usize| raw(format!("[{}0]", "0,".repeat(bytes / 2)));
+        let taken = values(&[raw(text), None, structure(1000)]).expect("they are taken");
+        assert_eq!((taken[0].as_str().map(str::len), &taken[1]), (Some(STRUCTURES_BYTES_MAX), &Value::Null));
+        let half = STRUCTURES_BYTES_MAX / 2;
+        assert!(values(&[structure(half), structure(half)]).is_err());
     }
 }

@@ -3,27 +3,35 @@
 //! Bounded: the time of a request, the bytes of an answer, the number of attempts, the calls of a batch.
 
 use super::error::{FetchError, excerpt};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 use ureq::Agent;
 
 /// Most bytes of one answer: traces of the biggest blocks stay below.
 const ANSWER_BYTES_MAX: u64 = 512 << 20;
+/// Most bytes of one answer of a node that is asked for as long as this process runs: any block stays far below.
+pub(crate) const BLOCK_ANSWER_BYTES_MAX: u64 = 64 << 20;
 /// Most times that one request is sent.
 const ATTEMPTS_MAX: u32 = 5;
 /// Wait before the second attempt; it doubles with each further one.
 const BACKOFF: Duration = Duration::from_millis(300);
 /// Most calls in one request.
 const BATCH_CALLS_MAX: usize = 100;
+/// Batches that are sent call by call after one that was not answered as a batch; then a batch is tried again.
+const SINGLES_AFTER_REFUSAL: u32 = 32;
 /// JSON-RPC: the method does not exist.
 const METHOD_NOT_FOUND: i64 = -32601;
 /// EIP-1474: the request exceeds a limit. Some providers use HTTP's number instead.
 const LIMIT_EXCEEDED: [i64; 2] = [-32005, 429];
+/// The answer would be too large, or takes too long: as Motet says it, and others.
+const TOO_MUCH: [i64; 2] = [-32003, -32002];
 
 /// One method call.
 #[derive(Clone, Debug)]
@@ -41,19 +49,24 @@ pub(crate) struct Client {
     timeout: Duration,
     /// The host, for messages: the rest of the address may hold a key.
     node: String,
-    /// Set once the node refuses a batch.
-    one_by_one: AtomicBool,
+    answer_bytes_max: u64,
+    /// Batches that are still to be sent call by call.
+    singles: AtomicU32,
 }
 
-/// JSON-RPC 2.0, response object.
+/// JSON-RPC 2.0, response object. What it holds stays text until its form is known: as values it would be many times as large.
 #[derive(Debug, Deserialize)]
-struct Answer<T> {
-    #[serde(default)]
-    id: Value,
-    #[serde(default = "none")]
-    result: Option<T>,
+struct Answer<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
     error: Option<Refusal>,
 }
+
+/// The answers to a batch, at most as many as it has calls.
+#[derive(Debug)]
+struct Answers<'a>(Vec<Answer<'a>>);
 
 /// JSON-RPC 2.0, error object.
 #[derive(Debug, Deserialize)]
@@ -63,8 +76,29 @@ struct Refusal {
     message: String,
 }
 
-fn none<T>() -> Option<T> {
-    None
+impl<'de: 'a, 'a> Deserialize<'de> for Answers<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Answers<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of answers")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut answers = Vec::new();
+                while let Some(answer) = list.next_element()? {
+                    if answers.len() == BATCH_CALLS_MAX {
+                        return Err(A::Error::custom("more answers than calls"));
+                    }
+                    answers.push(answer);
+                }
+                Ok(Answers(answers))
+            }
+        }
+        from.deserialize_seq(List)
+    }
 }
 
 impl Client {
@@ -81,8 +115,14 @@ impl Client {
             url: url.to_owned(),
             timeout,
             node,
-            one_by_one: AtomicBool::new(false),
+            answer_bytes_max: ANSWER_BYTES_MAX,
+            singles: AtomicU32::new(0),
         })
+    }
+
+    /// With another bound on the bytes of an answer.
+    pub(crate) fn with_answer_bytes_max(self, bytes: u64) -> Self {
+        Self { answer_bytes_max: bytes, ..self }
     }
 
     /// The node's host.
@@ -108,54 +148,66 @@ impl Client {
         let mut attempt = 1;
         loop {
             let (status, bytes) = self.send(method, &request)?;
-            let answer: Answer<T> = match serde_json::from_slice(&bytes) {
+            let answer: Answer<'_> = match serde_json::from_slice(&bytes) {
                 Ok(answer) => answer,
                 Err(error) => return Err(self.malformed(method, status, &bytes, &error)),
             };
             match answer.error {
                 Some(refusal) if LIMIT_EXCEEDED.contains(&refusal.code) && attempt < ATTEMPTS_MAX => wait(&mut attempt),
                 Some(refusal) => return Err(self.refused(method, refusal)),
-                None => return Ok(answer.result),
+                None => return self.result_of(method, answer.result),
             }
         }
     }
 
-    /// Calls many methods, as few requests as can be. The answers are in the order of the calls; `done` hears
+    /// Calls many methods, as few requests as can be. The answers are in the order of the calls, `None` for null; `done` hears
     /// how many more there are.
     ///
     /// # Errors
     /// As [`Client::call`], for the first call that fails.
-    pub(crate) fn call_all(&self, calls: &[Call], mut done: impl FnMut(usize)) -> Result<Vec<Value>, FetchError> {
+    pub(crate) fn call_all<T: DeserializeOwned>(
+        &self,
+        calls: &[Call],
+        mut done: impl FnMut(usize),
+    ) -> Result<Vec<Option<T>>, FetchError> {
         let mut answers = Vec::with_capacity(calls.len());
         for chunk in calls.chunks(BATCH_CALLS_MAX) {
-            // Relaxed: a hint. Whoever misses it asks for one batch too many.
-            let batch = if self.one_by_one.load(Ordering::Relaxed) { None } else { self.batch(chunk)? };
-            match batch {
-                Some(batch) => {
-                    answers.extend(batch);
-                    done(chunk.len());
-                }
-                None => {
-                    self.one_by_one.store(true, Ordering::Relaxed);
-                    for call in chunk {
-                        answers.push(self.call(call.method, call.params.clone())?.unwrap_or(Value::Null));
-                        done(1);
-                    }
-                }
+            if let Some(batch) = self.batch_if_taken(chunk)? {
+                answers.extend(batch);
+                done(chunk.len());
+                continue;
+            }
+            for call in chunk {
+                answers.push(self.call(call.method, call.params.clone())?);
+                done(1);
             }
         }
         Ok(answers)
     }
 
-    /// `None`: the node takes no batches.
-    fn batch(&self, calls: &[Call]) -> Result<Option<Vec<Value>>, FetchError> {
+    /// `None`: the node takes no batches, as far as is known.
+    fn batch_if_taken<T: DeserializeOwned>(&self, calls: &[Call]) -> Result<Option<Vec<Option<T>>>, FetchError> {
+        // Relaxed: a hint. Whoever misses it asks for one batch too many.
+        let less = |left: u32| left.checked_sub(1);
+        if self.singles.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok() {
+            return Ok(None);
+        }
+        let batch = self.batch(calls)?;
+        if batch.is_none() {
+            self.singles.store(SINGLES_AFTER_REFUSAL, Ordering::Relaxed);
+        }
+        Ok(batch)
+    }
+
+    /// `None`: it is not answered as a batch.
+    fn batch<T: DeserializeOwned>(&self, calls: &[Call]) -> Result<Option<Vec<Option<T>>>, FetchError> {
         let Some(first) = calls.first() else { return Ok(Some(Vec::new())) };
         let request = Value::Array(calls.iter().enumerate().map(|(id, call)| request(id, call)).collect());
         let mut attempt = 1;
         loop {
             let (_, bytes) = self.send(first.method, &request)?;
-            let Ok(answers) = serde_json::from_slice::<Vec<Answer<Value>>>(&bytes) else { return Ok(None) };
-            let over = |answer: &Answer<Value>| {
+            let Ok(Answers(answers)) = serde_json::from_slice(&bytes) else { return Ok(None) };
+            let over = |answer: &Answer<'_>| {
                 answer.error.as_ref().is_some_and(|refusal| LIMIT_EXCEEDED.contains(&refusal.code))
             };
             if answers.iter().any(over) && attempt < ATTEMPTS_MAX {
@@ -163,9 +215,9 @@ impl Client {
                 continue;
             }
             // A node may answer in any order, and refuse a batch as a whole with one error object in it.
-            let mut by_call: Vec<Option<Answer<Value>>> = calls.iter().map(|_| None).collect();
+            let mut by_call: Vec<Option<Answer<'_>>> = calls.iter().map(|_| None).collect();
             for answer in answers {
-                let place = answer.id.as_u64().and_then(|id| usize::try_from(id).ok());
+                let place = answer.id.and_then(|id| id.get().parse::<usize>().ok());
                 if let Some(place) = place.and_then(|id| by_call.get_mut(id)) {
                     *place = Some(answer);
                 }
@@ -175,11 +227,20 @@ impl Client {
                 match answer {
                     None => return Ok(None),
                     Some(Answer { error: Some(refusal), .. }) => return Err(self.refused(call.method, refusal)),
-                    Some(Answer { result, .. }) => values.push(result.unwrap_or(Value::Null)),
+                    Some(Answer { result, .. }) => values.push(self.result_of(call.method, result)?),
                 }
             }
             return Ok(Some(values));
         }
+    }
+
+    fn result_of<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        result: Option<&RawValue>,
+    ) -> Result<Option<T>, FetchError> {
+        let parsed = result.map(|result| serde_json::from_str(result.get())).transpose();
+        parsed.map_err(|error| self.strange(method, format!("the answer cannot be understood: {error}")))
     }
 
     /// Sends one request, again where that may help.
@@ -210,7 +271,7 @@ impl Client {
     fn send_once(&self, body: &str) -> Result<(u16, Vec<u8>), ureq::Error> {
         let request = self.agent.post(&self.url).header("content-type", "application/json");
         let mut response = request.send(body)?;
-        let bytes = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec()?;
+        let bytes = response.body_mut().with_config().limit(self.answer_bytes_max).read_to_vec()?;
         Ok((response.status().as_u16(), bytes))
     }
 
@@ -237,6 +298,17 @@ impl FetchError {
     /// Whether the node does not know the method at all.
     pub(crate) fn is_unknown_method(&self) -> bool {
         matches!(self, Self::Refused { code: METHOD_NOT_FOUND, .. })
+    }
+
+    /// Whether less at once may be answered.
+    pub(crate) fn is_too_much(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => TOO_MUCH.contains(code) || LIMIT_EXCEEDED.contains(code),
+            Self::Transport { error, .. } => {
+                matches!(**error, ureq::Error::BodyExceedsLimit(_) | ureq::Error::Timeout(_))
+            }
+            _ => false,
+        }
     }
 }
 

@@ -62,7 +62,7 @@ impl<'a> NodeState<'a> {
             let slot = |slot: &U256| json!([address, B256::from(*slot), at]);
             calls.extend(slots.iter().map(|at| Call { method: "eth_getStorageAt", params: slot(at) }));
         }
-        let mut answers = self.client.call_all(&calls, done)?.into_iter();
+        let mut answers = self.client.call_all(&calls, done)?.into_iter().map(Option::unwrap_or_default);
         let mut known = self.known();
         for (address, slots) in &touched.0 {
             let account = self.account_of(answers.by_ref().take(ACCOUNT_CALLS))?;
@@ -150,7 +150,8 @@ impl<'a> NodeState<'a> {
         match location {
             Location::Account(address) => {
                 let answers = self.client.call_all(&self.account_calls(address), |_| ())?;
-                known.put_account(address, self.account_of(answers.into_iter())?);
+                let answers = answers.into_iter().map(Option::unwrap_or_default);
+                known.put_account(address, self.account_of(answers)?);
             }
             Location::Slot(address, slot) => {
                 let method = "eth_getStorageAt";

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 /// Listens to signals.
 #[derive(Debug)]
@@ -38,6 +39,22 @@ impl Signals {
     /// What a failure is told to.
     pub(crate) fn alarm(&self) -> Alarm {
         self.alarm.clone()
+    }
+
+    /// Ends the process in order with the first signal, after `leave`, until the handle is aborted: while a node starts, nobody
+    /// was told of anything that the store does not have. A signal that comes then is heard by [`Signals::wait`] as well. In a
+    /// runtime.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(crate) fn end_while_starting(leave: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+        let mut signals = Self::listen()?;
+        Ok(tokio::spawn(async move {
+            signals.wait().await;
+            tracing::info!("stopped before the node was in service");
+            leave();
+            std::process::exit(0);
+        }))
     }
 
     /// Comes back when it is time to stop, and says whether that is because something failed.

@@ -39,6 +39,15 @@ impl Storage {
         }
     }
 
+    /// Removes what goes with this value, for a process that ends without dropping it.
+    pub(crate) fn leaver(&self) -> impl FnOnce() + Send + use<> {
+        let going = match self {
+            Self::Kept(_) => None,
+            Self::Ephemeral(Temporary(path)) => Some(path.clone()),
+        };
+        move || drop(going.map(Temporary))
+    }
+
     /// The directory.
     pub(crate) fn path(&self) -> &Path {
         match self {

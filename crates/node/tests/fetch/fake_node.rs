@@ -12,11 +12,19 @@ pub(crate) type Answer = Result<Value, (i64, &'static str)>;
 
 /// How requests with several calls are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "each test uses its part")]
 pub(crate) enum Batches {
     InOrder,
     Reversed,
     Refused,
+    /// The first one gets a page of a web server.
+    RefusedOnce,
+    /// Calls beyond so many are not answered, as the answer would be too large.
+    AtMost(usize),
 }
+
+/// As what [`FakeNode::calls_of`] counts requests with several calls that are answered.
+pub(crate) const BATCH: &str = "(batch)";
 
 /// A node on a port of its own. It ends when it is dropped.
 #[derive(Debug)]
@@ -31,6 +39,7 @@ impl FakeNode {
     pub(crate) fn start(batches: Batches, answer: impl Fn(&str, &Value) -> Answer + Send + 'static) -> Self {
         let methods = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&methods);
+        let refused = AtomicBool::new(false);
         Self::start_raw(methods, move |body| {
             let one = |call: &Value| {
                 let method = call["method"].as_str().expect("a method");
@@ -42,13 +51,24 @@ impl FakeNode {
                     }
                 }
             };
+            let too_large = |call: &Value| json!({"jsonrpc": "2.0", "id": call["id"], "error": {"code": -32003, "message": "too large"}});
             let request: Value = serde_json::from_slice(body).expect("JSON");
+            if request.is_array() {
+                if batches == Batches::RefusedOnce && !refused.swap(true, Ordering::SeqCst) {
+                    return (200, "<html>busy</html>".to_owned());
+                }
+                log.lock().expect("no panic").push(BATCH.to_owned());
+            }
             let answer = match (request.as_array(), batches) {
                 (Some(_), Batches::Refused) => {
                     json!({"jsonrpc": "2.0", "id": null, "error": {"code": -32600, "message": "no batches"}})
                 }
                 (Some(calls), Batches::Reversed) => calls.iter().rev().map(one).collect(),
-                (Some(calls), Batches::InOrder) => calls.iter().map(one).collect(),
+                (Some(calls), Batches::AtMost(count)) => {
+                    let (answered, left) = calls.split_at(count.min(calls.len()));
+                    answered.iter().map(one).chain(left.iter().map(too_large)).collect()
+                }
+                (Some(calls), Batches::InOrder | Batches::RefusedOnce) => calls.iter().map(one).collect(),
                 (None, _) => one(&request),
             };
             (200, answer.to_string())

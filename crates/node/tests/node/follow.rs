@@ -1,12 +1,15 @@
 //! A follower behind a producer.
 
-use super::support::{Node, folder, motet, wait_until};
-use alloy_primitives::Address;
-use serde_json::json;
+use super::fake_node::{Answer, BATCH, Batches, FakeNode};
+use super::support::{Caller, Node, folder, motet, wait_until};
+use alloy_primitives::{Address, B256};
+use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 
 const BOB: Address = Address::repeat_byte(0xb0);
+/// Of no block.
+const NO_HASH: B256 = B256::repeat_byte(0xb0);
 
 /// A follower of a development chain, its chain in `folder/copy`.
 fn follow(folder: &Path, url: &str) -> Node {
@@ -93,4 +96,98 @@ fn a_node_of_another_chain_is_not_followed() {
         follower.log().contains("another chain: its chain id is 5, here it is 31337")
     });
     assert_eq!(follower.stop(), Some(0));
+}
+
+/// A node in front of a producer, which answers in its own way where `other` says so.
+fn in_front_of(
+    producer: &Node,
+    batches: Batches,
+    other: impl Fn(&str, &Value, &Value) -> Option<Answer> + Send + 'static,
+) -> FakeNode {
+    let caller = Caller::new(&producer.url);
+    FakeNode::start(batches, move |method, params| {
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let mut answer = caller.ask(&request).expect("the producer answers");
+        other(method, params, &answer["result"]).unwrap_or_else(|| match answer["error"]["code"].as_i64() {
+            Some(code) => Err((code, "as the producer says")),
+            None => Ok(answer["result"].take()),
+        })
+    })
+}
+
+/// A producer of ten blocks.
+fn ten_blocks(folder: &Path) -> Node {
+    let producer = Node::dev(folder, &[]);
+    for nonce in 0..10 {
+        producer.transfer(nonce, BOB, 1);
+    }
+    producer
+}
+
+#[test]
+fn blocks_that_are_not_given_in_one_way_are_asked_for_in_another() {
+    // Methods that are closed, and answers that would be too large.
+    for (pos, (batches, refusal)) in
+        [(Batches::InOrder, Some(-32000)), (Batches::InOrder, Some(-32601)), (Batches::AtMost(1), None)]
+            .into_iter()
+            .enumerate()
+    {
+        let folder = folder(&format!("follow-refusals-{pos}"));
+        let producer = ten_blocks(&folder);
+        let front = in_front_of(&producer, batches, move |method, _, _| {
+            let code = refusal.filter(|_| method == "debug_getRawBlock")?;
+            Some(Err((code, "not here")))
+        });
+        let follower = follow(&folder, &front.url());
+        wait_until_level(&producer, &follower);
+        assert!(!follower.log().contains("WARN"), "{}", follower.log());
+        assert_eq!(follower.stop(), Some(0));
+    }
+}
+
+#[test]
+fn a_head_that_no_blocks_lead_to_is_told() {
+    let folder = folder("follow-gap");
+    let producer = ten_blocks(&folder);
+    let front = in_front_of(&producer, Batches::InOrder, |method, params, _| {
+        let is_block = method == "debug_getRawBlock" || (method == "eth_getBlockByNumber" && params[1] == true);
+        is_block.then_some(Ok(Value::Null))
+    });
+    let follower = follow(&folder, &front.url());
+    wait_until("the follower says what is missing", || {
+        follower.log().contains("says that its head is block 10, and gives no block 1 ")
+    });
+    assert_eq!(follower.block_number(), 0);
+    assert_eq!(follower.stop(), Some(0));
+}
+
+#[test]
+fn a_follower_does_not_go_back_with_one_that_lags() {
+    for (name, batches) in [("lags", Batches::RefusedOnce), ("differs", Batches::InOrder)] {
+        let folder = folder(&format!("follow-{name}"));
+        let producer = ten_blocks(&folder);
+        let follower = follow(&folder, &producer.url);
+        wait_until_level(&producer, &follower);
+        assert_eq!(follower.stop(), Some(0));
+        // The head is that of another node than the one that has the blocks: lower, or another block of the same height.
+        let (number, hash) = match name {
+            "lags" => (json!("0x7"), producer.hash_at(7)),
+            _ => (json!("0xa"), json!(NO_HASH)),
+        };
+        let front = in_front_of(&producer, batches, move |method, params, head| {
+            (method == "eth_getBlockByNumber" && params[0] == "latest").then(|| {
+                let mut head = head.clone();
+                (head["number"], head["hash"]) = (number.clone(), hash.clone());
+                Ok(head)
+            })
+        });
+        let follower = follow(&folder, &front.url());
+        // A batch that is refused once is no reason to give up batches for ever.
+        wait_until("it has looked many times", || {
+            front.calls_of("eth_getBlockByNumber") > 40 && front.calls_of(BATCH) > 0
+        });
+        assert_eq!(follower.block_number(), 10);
+        assert!(!follower.log().contains("went back"), "{}", follower.log());
+        assert_eq!(follower.stop(), Some(0));
+    }
 }

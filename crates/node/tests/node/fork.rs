@@ -1,8 +1,11 @@
 //! `motet dev --fork-url`.
 
-use super::support::{ALICE, Node, folder, motet};
+use super::fake_node::{Batches, FakeNode};
+use super::support::{ALICE, Caller, Node, PATIENCE, folder, motet, wait_until};
 use alloy_primitives::{Address, B256};
 use serde_json::json;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
 
 const BOB: Address = Address::repeat_byte(0xb0);
 
@@ -55,4 +58,35 @@ fn a_fork_goes_on_where_another_node_stands() {
         assert!(status == Some(2) && told.contains(says), "{args:?}: {status:?} {told}");
     }
     assert_eq!(source.stop(), Some(0));
+}
+
+#[test]
+fn a_node_that_starts_can_be_stopped() {
+    let (there, here) = (folder("fork-slow-there"), folder("fork-slow-here"));
+    let source = Node::dev(&there, &[]);
+    let caller = Caller::new(&source.url);
+    let (release, held) = channel::<()>();
+    let slow = FakeNode::start(Batches::InOrder, move |method, params| {
+        if method == "eth_getBalance" {
+            let _ = held.recv_timeout(PATIENCE);
+        }
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        Ok(caller.ask(&request).expect("an answer")["result"].take())
+    });
+    let mut command = Command::new(env!("CARGO_BIN_EXE_motet"));
+    command.args(["dev", "--port", "0", "--ephemeral", "--fork-url", &slow.url()]).current_dir(&here);
+    let mut child =
+        command.env("TMPDIR", &here).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+    wait_until("it asks for an account", || slow.calls_of("eth_getBalance") > 0);
+    assert!(std::fs::read_dir(&here).expect("a folder").next().is_some(), "its chain is there");
+    let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill is there");
+    assert!(sent.success());
+    let mut status = None;
+    wait_until("it ends", || {
+        status = child.try_wait().expect("a child");
+        status.is_some()
+    });
+    assert_eq!(status.and_then(|status| status.code()), Some(0));
+    assert!(std::fs::read_dir(&here).expect("a folder").next().is_none(), "nothing stays behind");
+    drop(release);
 }

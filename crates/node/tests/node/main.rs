@@ -2,6 +2,9 @@
 
 mod config;
 mod dev;
+#[path = "../fetch/fake_node.rs"]
+#[allow(dead_code, reason = "it is made for another test, which takes the rest")]
+mod fake_node;
 mod follow;
 mod fork;
 mod kills;

@@ -31,6 +31,18 @@ pub(super) enum Version {
     V5,
 }
 
+impl Version {
+    /// Whether `engine_forkchoiceUpdated` of this version begins payloads of a fork.
+    pub(super) fn builds(self, fork: Fork) -> bool {
+        match self {
+            Self::V1 => fork < Fork::Shanghai,
+            Self::V2 => fork < Fork::Cancun,
+            Self::V3 | Self::V4 => (Fork::Cancun..Fork::Amsterdam).contains(&fork),
+            Self::V5 => fork >= Fork::Amsterdam,
+        }
+    }
+}
+
 /// What a payload turns out to be.
 #[derive(Debug)]
 pub(super) enum Offered {

@@ -69,8 +69,12 @@ pub(crate) struct Node {
 impl Node {
     /// A chain of nothing but its first block, whose states are all kept.
     pub(crate) fn new(genesis: &Genesis, limits: RpcLimits) -> Self {
+        Self::on(GenesisBlock::from_genesis(genesis).expect("the genesis makes sense"), limits)
+    }
+
+    /// The same on a first block.
+    pub(crate) fn on(genesis: GenesisBlock, limits: RpcLimits) -> Self {
         let dir = Dir::new();
-        let genesis = GenesisBlock::from_genesis(genesis).expect("the genesis makes sense");
         let options = ChainOptions { archive: true, ..ChainOptions::small() };
         let (chain, _) = Chain::init(&dir.0, genesis, options).expect("the chain can be made");
         let executor = EngineExecutor::new(Engine::Sequential, ExecutorConfig::default());

@@ -1,0 +1,77 @@
+//! What a consensus client would send for the blocks of a case.
+
+use alloy_consensus::Transaction as _;
+use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
+use alloy_primitives::B256;
+use alloy_rlp::Decodable;
+use alloy_rpc_types_engine::ExecutionPayload;
+use motet_types::{Block, ChainSpec, Fork};
+use motet_workload::spec_test::{TestBlock, TestPayload};
+use serde_json::{Value, json};
+
+/// One `engine_newPayload`, and what must come of it.
+pub(crate) struct Call {
+    pub(crate) version: u8,
+    pub(crate) params: Vec<Value>,
+    /// Version of the `engine_forkchoiceUpdated` that follows.
+    pub(crate) choice_version: u8,
+    pub(crate) expected: Expected,
+}
+
+pub(crate) enum Expected {
+    Valid,
+    /// Invalid, for one of these reasons.
+    Invalid(Vec<String>),
+    /// The call itself fails, with this code.
+    Error(i64),
+    /// Either: the fixture has a block, and does not say how far it comes as a payload.
+    Refused(Vec<String>),
+}
+
+impl Call {
+    /// The call of an engine test.
+    pub(crate) fn of_payload(payload: &TestPayload) -> Self {
+        let expected = match (payload.error_code, &payload.validation_errors[..]) {
+            (Some(code), _) => Expected::Error(code),
+            (None, []) => Expected::Valid,
+            (None, errors) => Expected::Invalid(errors.to_vec()),
+        };
+        let choice_version = payload.forkchoice_version.unwrap_or(payload.version.min(3));
+        Self { version: payload.version, params: payload.params.clone(), choice_version, expected }
+    }
+
+    /// The call for a block. `None`: no payload can be made of it, as it is of a fork before payloads, does not decode, or has
+    /// requests, which are not in a block.
+    pub(crate) fn of_block(given: &TestBlock, spec: &ChainSpec) -> Option<Self> {
+        let block = Block::decode(&mut given.rlp.as_ref()).ok()?;
+        let header = &block.header;
+        let (version, choice_version) = match spec.fork_at(header.number, header.timestamp, None) {
+            fork if fork < Fork::Paris => return None,
+            Fork::Paris => (1, 1),
+            Fork::Shanghai => (2, 2),
+            Fork::Cancun => (3, 3),
+            fork if fork < Fork::Amsterdam => (4, 3),
+            // Its tests are of a devnet, whose gas is another.
+            _ => return None,
+        };
+        if header.requests_hash.is_some_and(|hash| hash != EMPTY_REQUESTS_HASH) {
+            return None;
+        }
+        let hash = header.hash_slow();
+        let (payload, _) = ExecutionPayload::from_block_unchecked(hash, &block);
+        let blobs: Vec<B256> =
+            block.body.transactions.iter().flat_map(|tx| tx.blob_versioned_hashes()).flatten().copied().collect();
+        let mut params = vec![json!(payload)];
+        if version >= 3 {
+            params.extend([json!(blobs), json!(header.parent_beacon_block_root)]);
+        }
+        if version >= 4 {
+            params.push(json!([]));
+        }
+        let expected = match &given.exceptions[..] {
+            [] => Expected::Valid,
+            exceptions => Expected::Refused(exceptions.to_vec()),
+        };
+        Some(Self { version, params, choice_version, expected })
+    }
+}
