@@ -47,6 +47,43 @@ fn accounts_are_as_they_are_set_and_stay_so_through_blocks_and_a_restart() {
 }
 
 #[test]
+fn the_pending_block_is_the_one_that_would_be_made_now() {
+    let dir = Dir::new();
+    let node = DevNode::open(&dir.0);
+    node.call("evm_mine", json!([]));
+    // NUMBER and TIMESTAMP, a word each.
+    node.call("anvil_setCode", json!([CONTRACT, "0x436000524260205260406000f3"]));
+    node.call("evm_setNextBlockTimestamp", json!([WALL + 5000]));
+    node.call("anvil_setNextBlockBaseFeePerGas", json!(["0x77359400"]));
+    let seen = |block: &str| {
+        let answer: Bytes = serde_json::from_value(node.call("eth_call", json!([{"to": CONTRACT}, block]))).unwrap();
+        (U256::from_be_slice(&answer[..32]), U256::from_be_slice(&answer[32..]))
+    };
+    assert_eq!(seen("pending"), (U256::from(2), U256::from(WALL + 5000)));
+    assert_eq!(seen("latest").0, U256::from(1));
+    assert_eq!(node.call("eth_gasPrice", json!([])), json!("0xb2d05e00"), "2 gwei of the next block, and a tip of 1");
+}
+
+#[test]
+fn gas_is_estimated_for_the_time_of_the_next_block() {
+    let dir = Dir::new();
+    let node = DevNode::open(&dir.0);
+    // Writes TIMESTAMP, which costs least while it is there already.
+    node.call("anvil_setCode", json!([CONTRACT, "0x4260005500"]));
+    node.call("anvil_impersonateAccount", json!([WHALE]));
+    node.call("anvil_setBalance", json!([WHALE, "0xde0b6b3a7640000"]));
+    for time in [WALL + 100, WALL + 200] {
+        node.call("evm_setNextBlockTimestamp", json!([time]));
+        let gas = node.call("eth_estimateGas", json!([{"from": WHALE, "to": CONTRACT}]));
+        let hash = node.call("eth_sendTransaction", json!([{"from": WHALE, "to": CONTRACT, "gas": gas}]));
+        node.call("evm_mine", json!([]));
+        let receipt = node.call("eth_getTransactionReceipt", json!([hash]));
+        assert_eq!(receipt["status"], json!("0x1"), "{receipt}");
+        assert_eq!(node.slot(CONTRACT, 0), U256::from(time));
+    }
+}
+
+#[test]
 fn what_is_set_is_what_transactions_of_the_next_block_find() {
     let dir = Dir::new();
     let node = DevNode::open(&dir.0);

@@ -41,7 +41,9 @@ pub(super) fn add_to(methods: &mut Methods) {
     for name in ["anvil_mine", "hardhat_mine"] {
         methods.add(name, |ctx, args| {
             let blocks = args.optional("blocks")?;
-            let interval = args.optional::<Number>("interval")?.map(seconds).transpose()?;
+            // Zero, which viem sends for none, leaves it to the clock.
+            let interval =
+                args.optional::<Number>("interval")?.map(seconds).transpose()?.filter(|seconds| *seconds > 0);
             args.check_end()?;
             mine(ctx, blocks, interval)
         });
@@ -120,7 +122,7 @@ fn mine(ctx: &RpcContext, blocks: Option<Number>, interval: Option<u64>) -> Resu
             return Err(RpcError::server(format!("the node stops: {n} of {count} blocks were made")));
         }
         if let Some(interval) = interval.filter(|_| n > 0) {
-            let next = ctx.reader().head().block().header.timestamp.saturating_add(interval.max(1));
+            let next = ctx.reader().head().block().header.timestamp.saturating_add(interval);
             producer.with_settings(|settings| settings.clock.next = Some(next));
         }
         producer.produce().map_err(|error| RpcError::internal(format!("block {n} of {count}: {error}")))?;
