@@ -27,11 +27,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, rates: &Rates, node: &str, problem: Op
     draw_head(frame, top, rates, node);
     draw_gauges(frame, gauges, rates);
     let look = rates.last();
-    let curve = |of: fn(&super::rates::Look) -> f64| rates.looks.iter().map(|look| of(look) as u64).collect::<Vec<_>>();
+    // In thousandths: one transaction in two seconds is not nothing.
+    let shown = |value: f64| (value * 1e3) as u64;
+    let curve = |of: fn(&super::rates::Look) -> f64| rates.looks.iter().map(|look| shown(of(look))).collect::<Vec<_>>();
     let title = format!(" {:.0} transactions/s ", look.transactions_per_second);
     draw_curve(frame, transactions, title, &curve(|look| look.transactions_per_second));
     let title = format!(" {:.1} Mgas/s ", look.gas_per_second / 1e6);
-    draw_curve(frame, gas, title, &curve(|look| look.gas_per_second / 1e3));
+    draw_curve(frame, gas, title, &curve(|look| look.gas_per_second / 1e6));
     draw_stages(frame, stages, rates);
     let foot_line = match problem {
         Some(problem) => Line::styled(problem.to_owned(), PROBLEM),
