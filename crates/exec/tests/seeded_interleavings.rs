@@ -9,7 +9,7 @@ mod random_block;
 use motet_exec::{
     BlockExecutor, BlockInput, Engine, ExecError, Execution, ExecutorConfig, Hints, Schedule, Suspension,
 };
-use motet_types::{BlockOutcome, Location, TxIndex};
+use motet_types::{BlockOutcome, Location, RecoveredBlock, TxError, TxIndex};
 use random_block::{Dice, RandomBlock, random_block};
 
 fn number(name: &str, default: u64) -> u64 {
@@ -18,6 +18,37 @@ fn number(name: &str, default: u64) -> u64 {
 
 fn outcome(result: Result<Execution, ExecError>) -> Result<BlockOutcome, ExecError> {
     result.map(|execution| execution.outcome)
+}
+
+/// What a block gives that may leave transactions out, and which it left out.
+type Built = Result<(BlockOutcome, Vec<(TxIndex, TxError)>), ExecError>;
+
+fn built(result: Result<Execution, ExecError>) -> Built {
+    result.map(|execution| (execution.outcome, execution.left_out))
+}
+
+/// What building comes to, one transaction after the other. What is left is a block that gives the same by itself.
+fn build_in_order(case: &RandomBlock, sequential: &BlockExecutor) -> Built {
+    let input = BlockInput { leaves_out: true, ..BlockInput::new(&case.block, &case.rules) };
+    let wanted = built(sequential.execute(Engine::Sequential, &input, &case.state, None));
+    if let Ok((expected, out)) = &wanted
+        && !out.is_empty()
+    {
+        let rest = without(&case.block, out);
+        let found = sequential.execute(Engine::Sequential, &BlockInput::new(&rest, &case.rules), &case.state, None);
+        assert!(outcome(found).as_ref() == Ok(expected), "what is left gives something else: {out:?}");
+    }
+    wanted
+}
+
+fn without(block: &RecoveredBlock, out: &[(TxIndex, TxError)]) -> RecoveredBlock {
+    fn rest<T: Clone>(items: &[T], out: &[(TxIndex, TxError)]) -> Vec<T> {
+        let stays = |pos: &usize| !out.iter().any(|(tx, _)| tx.pos() == *pos);
+        items.iter().enumerate().filter(|(pos, _)| stays(pos)).map(|(_, item)| item.clone()).collect()
+    }
+    let mut inner = block.block.clone();
+    inner.body.transactions = rest(&inner.body.transactions, out);
+    RecoveredBlock::new(inner, rest(&block.senders, out), rest(&block.authorities, out))
 }
 
 /// Guesses that are right, wrong, or about nothing.
@@ -69,6 +100,8 @@ fn check(seed: u64, tally: &mut Tally) {
     let sequential = BlockExecutor::new(ExecutorConfig::default());
     let expected = outcome(sequential.execute(Engine::Sequential, &input, &case.state, None));
     tally.invalid += u64::from(expected.is_err());
+    let wanted = build_in_order(&case, &sequential);
+    tally.left_out += wanted.as_ref().map_or(0, |(_, out)| out.len() as u64);
     let mut dice = Dice(seed ^ 0x5eed);
     for run in 0..3 {
         let hints = random_hints(&mut dice, &case, &expected);
@@ -97,6 +130,9 @@ fn check(seed: u64, tally: &mut Tally) {
         }
         let found = outcome(execution);
         assert!(found == expected, "seed {seed}, run {run}, {config:?}:\nexpected {expected:#?}\nfound {found:#?}");
+        let building = BlockInput { leaves_out: true, ..input };
+        let found = built(executor.execute(Engine::Optimistic, &building, &case.state, None));
+        assert!(found == wanted, "seed {seed}, run {run}, building, {config:?}:\nwanted {wanted:#?}\nfound {found:#?}");
         if let Ok(expected) = &expected {
             let listed = BlockInput { record: Some(&expected.record), ..input };
             let found = outcome(executor.execute(Engine::Listed, &listed, &case.state, None));
@@ -113,6 +149,8 @@ struct Tally {
     /// Writes that the executor predicted itself.
     predicted: u64,
     invalid: u64,
+    /// Transactions that building left out.
+    left_out: u64,
 }
 
 #[test]
@@ -129,7 +167,7 @@ fn every_interleaving_gives_the_sequential_outcome() {
     println!("{count} seeds from {start}: {tally:?}");
     // A campaign that never conflicts or never errs would prove nothing.
     if count >= 1000 {
-        assert!(tally.predicted > count / 10, "{tally:?}");
+        assert!(tally.predicted > count / 10 && tally.left_out > count / 100, "{tally:?}");
         assert!(tally.aborts > count / 10 && tally.suspensions > count / 10 && tally.invalid > 10, "{tally:?}");
     }
 }
