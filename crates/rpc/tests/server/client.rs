@@ -72,6 +72,11 @@ impl<S: Read + Write> Client<S> {
         Some(Answer { body: String::from_utf8(body).unwrap(), ..answer })
     }
 
+    /// Waits for the first bytes of an answer, and leaves the rest of it where it is.
+    pub(crate) fn begins_to_receive(&mut self) -> bool {
+        self.stream.fill_buf().is_ok_and(|bytes| !bytes.is_empty())
+    }
+
     /// Whether the other side has closed.
     pub(crate) fn is_closed(&mut self) -> bool {
         matches!(self.stream.read(&mut [0]), Ok(0) | Err(_))

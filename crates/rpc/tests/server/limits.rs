@@ -103,20 +103,22 @@ fn a_call_that_reverts_with_much_is_bounded() {
 #[test]
 fn all_answers_together_have_a_bound() {
     let port = limited(|limits| {
-        (limits.response_bytes_max, limits.answers_bytes_max) = (8_000_000, 15_000_000);
+        (limits.response_bytes_max, limits.answers_bytes_max) = (40_000_000, 70_000_000);
         (limits.write_stall_max, limits.request_time_max) = (Duration::from_secs(600), Duration::from_secs(600));
     });
-    let big = call("test_big", json!([6_000_000]));
+    // More than sockets hold on their own.
+    let big = call("test_big", json!([30_000_000]));
     let head = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
     let slow: Vec<_> = (0..2)
         .map(|_| {
-            // It does not take what it asks for.
+            // It does not take what it asks for; that it begins to come says that room was found for it.
             let mut slow = connect(port.address);
             slow.send(format!("{head}content-length: {}\r\n\r\n{big}", big.len()).as_bytes());
+            assert!(slow.begins_to_receive());
             slow
         })
         .collect();
-    until(|| connect(port.address).post(&big).json()["error"]["code"] == -32005);
+    assert_eq!(connect(port.address).post(&big).json()["error"]["code"], -32005);
     others_are_served(&port);
     let small = call("eth_chainId", json!([]));
     let answers = connect(port.address).post(format!("[{small},{big},{small}]")).json();
@@ -139,8 +141,8 @@ fn batches_have_a_bound() {
 #[test]
 fn slow_heads_and_bodies_are_cut_off() {
     let port = limited(|limits| {
-        limits.head_time_max = Duration::from_millis(300);
-        limits.body_time_max = Duration::from_millis(300);
+        limits.head_time_max = Duration::from_secs(1);
+        limits.body_time_max = Duration::from_secs(1);
     });
     let mut idle = connect(port.address);
     let mut head = connect(port.address);
@@ -219,7 +221,15 @@ fn requests_that_wait_have_a_bound() {
     let waiting: Vec<_> = (0..3)
         .map(|_| {
             let address = port.address;
-            std::thread::spawn(move || connect(address).call("test_wait", json!([])))
+            std::thread::spawn(move || {
+                loop {
+                    // What is asked below may have the last place for a moment.
+                    let answer = connect(address).call("test_wait", json!([]));
+                    if answer["error"]["code"] != -32005 {
+                        return answer;
+                    }
+                }
+            })
         })
         .collect();
     port.gate.until_waiting(1);
@@ -258,9 +268,11 @@ fn an_address_has_its_rate() {
     let mut client = connect(port.address);
     let one = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_chainId"});
     assert_eq!(client.post(json!([one, one, one, one]).to_string()).status, 200);
-    let statuses: Vec<u16> = (0..3).map(|_| client.post(one.to_string()).status).collect();
-    assert!(statuses.contains(&429), "{statuses:?}");
-    assert_eq!(client.post(one.to_string()).json()["error"]["code"], -32005);
+    // A slow machine earns a call now and then.
+    until(|| {
+        let answer = client.post(one.to_string());
+        answer.status == 429 && answer.json()["error"]["code"] == -32005
+    });
 }
 
 #[test]
