@@ -1,8 +1,9 @@
 //! What a consensus client would send for the blocks of a case.
 
 use alloy_consensus::Transaction as _;
+use alloy_eip7928::BlockAccessList;
 use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes, U64};
 use alloy_rlp::Decodable;
 use alloy_rpc_types_engine::ExecutionPayload;
 use motet_types::{Block, ChainSpec, Fork};
@@ -26,6 +27,10 @@ pub(crate) enum Expected {
     Error(i64),
     /// Either: the fixture has a block, and does not say how far it comes as a payload.
     Refused(Vec<String>),
+    /// Invalid, or waiting for a parent that is not there.
+    Unconnected,
+    /// Whatever comes of the block when it is imported with its list: the fixture is of a devnet, whose gas is another.
+    AsBlock(Box<Block>, Option<BlockAccessList>),
 }
 
 impl Call {
@@ -51,8 +56,7 @@ impl Call {
             Fork::Shanghai => (2, 2),
             Fork::Cancun => (3, 3),
             fork if fork < Fork::Amsterdam => (4, 3),
-            // Its tests are of a devnet, whose gas is another.
-            _ => return None,
+            _ => (5, 4),
         };
         if header.requests_hash.is_some_and(|hash| hash != EMPTY_REQUESTS_HASH) {
             return None;
@@ -62,6 +66,12 @@ impl Call {
         let blobs: Vec<B256> =
             block.body.transactions.iter().flat_map(|tx| tx.blob_versioned_hashes()).flatten().copied().collect();
         let mut params = vec![json!(payload)];
+        if version >= 5 {
+            // What is in the block's header and beside it; a payload without them is refused.
+            let list = given.access_list.as_ref()?;
+            params[0]["slotNumber"] = json!(U64::from(header.slot_number?));
+            params[0]["blockAccessList"] = json!(Bytes::from(alloy_rlp::encode(list)));
+        }
         if version >= 3 {
             params.extend([json!(blobs), json!(header.parent_beacon_block_root)]);
         }
@@ -69,6 +79,7 @@ impl Call {
             params.push(json!([]));
         }
         let expected = match &given.exceptions[..] {
+            _ if version >= 5 => Expected::AsBlock(Box::new(block), given.access_list.clone()),
             [] => Expected::Valid,
             exceptions => Expected::Refused(exceptions.to_vec()),
         };

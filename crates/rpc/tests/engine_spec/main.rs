@@ -1,5 +1,6 @@
 //! The Engine API over the tests of the execution specification: each case's payloads on a chain of its own, each chosen as the
 //! head where it is valid. The blocks of blockchain tests become payloads, so that there are invalid ones and all versions.
+//! Blocks of Amsterdam are imported into another chain as well, and judged alike.
 //!
 //! The ordinary run takes a part; with `MOTET_ENGINE_TESTS=all` it takes everything.
 
@@ -9,7 +10,7 @@ mod support;
 
 use alloy_primitives::B256;
 use call::{Call, Expected};
-use motet_chain::GenesisBlock;
+use motet_chain::{BlockError, GenesisBlock, ImportFault};
 use motet_rpc::{EngineApi, MethodSet, Methods, RpcLimits};
 use motet_workload::spec_test::{CaseKind, EngineTest, SpecCase, TestChain, parse, walk};
 use serde_json::{Value, json};
@@ -23,39 +24,52 @@ const SAMPLE_GAS_MAX: u64 = 5_000_000;
 const SAMPLE_OF: usize = 40;
 
 /// A node of a case's own.
-struct Engine(Node);
+struct Engine {
+    node: Node,
+    /// Takes the blocks as they are, where they are judged by that.
+    importer: Option<Node>,
+}
 
 impl Engine {
-    fn new(chain: &TestChain) -> Self {
-        let state = chain.pre.to_memory_state();
-        let genesis = GenesisBlock::from_parts(chain.spec.clone(), chain.genesis.header.header.clone(), state);
-        let mut node = Node::on(genesis, RpcLimits::default());
+    fn new(chain: &TestChain, calls: &[Call]) -> Self {
+        let node = || {
+            let state = chain.pre.to_memory_state();
+            let genesis = GenesisBlock::from_parts(chain.spec.clone(), chain.genesis.header.header.clone(), state);
+            Node::on(genesis, RpcLimits::default())
+        };
+        let importer = calls.iter().any(|call| matches!(call.expected, Expected::AsBlock(..))).then(node);
+        let mut node = node();
         let mut methods = Methods::new(Arc::clone(&node.context));
         EngineApi::add_to(&mut methods);
         node.module = methods.into_module();
-        Self(node)
+        Self { node, importer }
     }
 
     fn send(&self, method: &str, params: &Value) -> Value {
-        self.0.answer(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string())
+        self.node.answer(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string())
     }
 
     fn head(&self) -> B256 {
-        self.0.context.reader().head().hash()
+        self.node.context.reader().head().hash()
     }
 
     fn offer(&self, call: &Call) -> Result<(), String> {
         let before = self.head();
+        let imported = self.import(call);
         let answer = self.send(&format!("engine_newPayloadV{}", call.version), &json!(call.params));
         check(self.head() == before, || "no other head before it is chosen".to_owned())?;
         let (status, hash) = (&answer["result"], &call.params[0]["blockHash"]);
         let is_invalid = status["status"] == "INVALID" && status["validationError"].is_string();
-        match &call.expected {
+        match imported.as_ref().unwrap_or(&call.expected) {
+            Expected::AsBlock(..) => unreachable!("it was imported"),
             Expected::Error(code) => check(answer["error"]["code"] == *code, || format!("error {code}, not {answer}")),
             Expected::Invalid(why) => check(is_invalid, || format!("{why:?}, not {answer}")),
             Expected::Refused(why) => {
                 let is_refused = is_invalid || [-32602, -38005].iter().any(|code| answer["error"]["code"] == *code);
                 check(is_refused, || format!("{why:?}, not {answer}"))
+            }
+            Expected::Unconnected => {
+                check(is_invalid || status["status"] == "SYNCING", || format!("SYNCING or INVALID, not {answer}"))
             }
             Expected::Valid => {
                 let is_valid = status["status"] == "VALID" && status["validationError"].is_null();
@@ -63,6 +77,22 @@ impl Engine {
                 self.choose(call.choice_version, hash)
             }
         }
+    }
+
+    /// What comes of a block that is judged by that. `None`: the fixture says what must come of it.
+    fn import(&self, call: &Call) -> Option<Expected> {
+        let Expected::AsBlock(block, list) = &call.expected else { return None };
+        let importer = self.importer.as_ref().expect("it is there for such blocks");
+        // A valid block that is not the head becomes it here, as its payload is chosen.
+        let imported = importer.context.live.import((**block).clone(), list.clone());
+        let chosen = imported.and_then(|accepted| importer.context.live.set_head(accepted.block.hash()));
+        Some(match chosen {
+            Ok(()) => Expected::Valid,
+            Err(error) if matches!(error.reason, ImportFault::Invalid(BlockError::UnknownParent { .. })) => {
+                Expected::Unconnected
+            }
+            Err(error) => Expected::Refused(vec![error.to_string()]),
+        })
     }
 
     fn choose(&self, version: u8, head: &Value) -> Result<(), String> {
@@ -80,13 +110,14 @@ fn check(is_so: bool, expected: impl FnOnce() -> String) -> Result<(), String> {
 
 /// Runs a case, and says what is wrong.
 fn run(chain: &TestChain, calls: &[Call]) -> Result<(), String> {
-    let engine = Engine::new(chain);
+    let engine = Engine::new(chain, calls);
     let genesis = chain.genesis.header.hash;
     check(engine.head() == genesis, || format!("the first block {genesis}, not {}", engine.head()))?;
     for (pos, call) in calls.iter().enumerate() {
         engine.offer(call).map_err(|what| format!("payload {pos}: {what}"))?;
     }
-    let (last, head) = (chain.last_block_hash, engine.head());
+    let imported = engine.importer.as_ref().map(|importer| importer.context.reader().head().hash());
+    let (last, head) = (imported.unwrap_or(chain.last_block_hash), engine.head());
     check(head == last, || format!("the head {last} at the end, not {head}"))
 }
 
@@ -142,4 +173,16 @@ fn engine_tests_are_judged_as_they_say() {
 #[test]
 fn blocks_since_paris_are_judged_alike_as_payloads() {
     run_archive("eest/v5.4.0-blockchain_tests.tar.zst");
+}
+
+#[test]
+fn blocks_of_later_forks_are_judged_alike_as_payloads() {
+    run_archive("eest/bal-v5.7.0-forks.tar.zst");
+    run_archive("eest/bal-v5.7.0-transitions.tar.zst");
+}
+
+#[test]
+fn amsterdam_payloads_are_judged_as_their_blocks() {
+    run_archive("eest/bal-v5.7.0-amsterdam.tar.zst");
+    run_archive("eest/bal-v5.7.0-amsterdam-ported_static.tar.zst");
 }
