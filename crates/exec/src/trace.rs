@@ -80,6 +80,8 @@ pub(crate) struct TxPlace {
     pub(crate) block_number: u64,
     pub(crate) tx_hash: Option<B256>,
     pub(crate) tx_index: u64,
+    /// Logs of the block's transactions before it.
+    pub(crate) logs_before: u64,
 }
 
 /// What a transaction came to, executed on its own.
@@ -103,6 +105,7 @@ pub struct BlockTracer<'a, V: ?Sized> {
     record: ListIndex<'a>,
     parent: &'a V,
     codes: CodeCache,
+    logs_before: &'a [u64],
 }
 
 impl<V: ?Sized> fmt::Debug for BlockTracer<'_, V> {
@@ -121,7 +124,13 @@ impl<'a, V: StateView + ?Sized> BlockTracer<'a, V> {
         parent: &'a V,
     ) -> Self {
         let record = ListIndex::new(record, block.tx_count());
-        Self { block, hash, rules, record, parent, codes: CodeCache::default() }
+        Self { block, hash, rules, record, parent, codes: CodeCache::default(), logs_before: &[] }
+    }
+
+    /// Logs are counted through the block in `callTracer`, as geth counts them: how many there are before each transaction.
+    /// Without, they are counted through the transaction.
+    pub fn with_logs_before(self, logs_before: &'a [u64]) -> Self {
+        Self { logs_before, ..self }
     }
 
     /// How many transactions there are.
@@ -250,6 +259,7 @@ impl<'a, V: StateView + ?Sized> BlockTracer<'a, V> {
             block_number: self.block.header().number,
             tx_hash: Some(*transaction.tx_hash()),
             tx_index: u64::from(tx.0),
+            logs_before: self.logs_before.get(tx.pos()).copied().unwrap_or_default(),
         };
         let env = tx_env(self.block, tx);
         let watcher = Watcher::new(tool, limits);

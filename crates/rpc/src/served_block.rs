@@ -58,6 +58,11 @@ impl Receipts {
         cumulative(index).saturating_sub(before)
     }
 
+    /// Position in the block of each receipt's first log, or of the next one where it has none.
+    pub fn first_logs(&self) -> &[u64] {
+        &self.first_logs
+    }
+
     /// Position in the block of a receipt's first log.
     pub fn first_log(&self, index: usize) -> u64 {
         self.first_logs.get(index).copied().unwrap_or(0)

@@ -2,7 +2,7 @@
 
 use crate::context::RpcContext;
 use crate::error::RpcError;
-use crate::served_block::ServedBlock;
+use crate::served_block::{Receipts, ServedBlock};
 use crate::timed_view::TimedView;
 use alloy_consensus::Transaction as _;
 use alloy_primitives::B256;
@@ -13,8 +13,8 @@ use motet_exec::{BlockExecutor, BlockInput, Engine, ExecutorConfig};
 use motet_types::{Block, BlockRecord, BlockRules, RecoveredBlock, StateView, TxIndex};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 /// Bytes of a thread's stack: calls are traced as deep as they go.
@@ -51,6 +51,8 @@ pub(crate) struct TraceBase {
     hash: B256,
     rules: BlockRules,
     record: BlockRecord,
+    /// Logs before each transaction.
+    logs_before: Box<[u64]>,
     parent: ChainView,
 }
 
@@ -75,11 +77,11 @@ impl TraceBase {
         if context.reader().canonical_hash(number)? != Some(hash) {
             return Err(RpcError::server("the block left the chain meanwhile"));
         }
-        let record = match stored {
-            Some(record) => record,
-            None => executed(&block, &rules, &parent)?,
+        let (record, logs_before) = match (stored, served.receipts(context.reader())?) {
+            (Some(record), Some(receipts)) => (record, receipts.first_logs().into()),
+            _ => executed(&block, &rules, &parent)?,
         };
-        Ok(Self { block, hash, rules, record, parent })
+        Ok(Self { block, hash, rules, record, logs_before, parent })
     }
 
     /// Any block whose parent is on the chain: it is executed for its record. Header and body are judged first, as those of an
@@ -92,9 +94,9 @@ impl TraceBase {
         let hash = block.header.hash_slow();
         judge(context, &block, hash, &rules)?;
         let block = RecoveredBlock::recover(block).map_err(|error| RpcError::server(error.to_string()))?;
-        let record = executed(&block, &rules, &TimedView { view: &parent, deadline })
+        let (record, logs_before) = executed(&block, &rules, &TimedView { view: &parent, deadline })
             .map_err(|error| if deadline.is_over() { trace_error(TraceError::TimedOut) } else { error })?;
-        Ok(Self { block, hash, rules, record, parent })
+        Ok(Self { block, hash, rules, record, logs_before, parent })
     }
 
     /// The block.
@@ -104,7 +106,8 @@ impl TraceBase {
 
     /// Traces transactions of the block.
     pub(crate) fn tracer(&self) -> BlockTracer<'_, ChainView> {
-        BlockTracer::new(&self.block, self.hash, &self.rules, &self.record, &self.parent)
+        let tracer = BlockTracer::new(&self.block, self.hash, &self.rules, &self.record, &self.parent);
+        tracer.with_logs_before(&self.logs_before)
     }
 
     /// Does something to each transaction of the block, several at a time, and gives all of it in their order, as far as the
@@ -173,10 +176,17 @@ fn judge(context: &RpcContext, block: &Block, hash: B256, rules: &BlockRules) ->
     validate_body(block, rules).map_err(invalid)
 }
 
-fn executed(block: &RecoveredBlock, rules: &BlockRules, parent: &dyn StateView) -> Result<BlockRecord, RpcError> {
+/// Executes a block: what it did, and how many logs there are before each transaction.
+fn executed(
+    block: &RecoveredBlock,
+    rules: &BlockRules,
+    parent: &dyn StateView,
+) -> Result<(BlockRecord, Box<[u64]>), RpcError> {
     let executor = BlockExecutor::new(ExecutorConfig { predicts: false, ..ExecutorConfig::default() });
     let execution = executor.execute(Engine::Sequential, &BlockInput::new(block, rules), parent, None);
-    Ok(execution.map_err(|error| RpcError::server(error.to_string()))?.outcome.record)
+    let outcome = execution.map_err(|error| RpcError::server(error.to_string()))?.outcome;
+    let logs_before = Receipts::new(Arc::new(outcome.receipts)).first_logs().into();
+    Ok((outcome.record, logs_before))
 }
 
 /// The moment at which a request has had its time.

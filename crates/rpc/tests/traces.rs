@@ -110,6 +110,8 @@ fn blocks_are_traced_as_their_transactions_are() {
         let traces = node.call("debug_traceBlockByNumber", json!([at, options]));
         let raw = node.call("debug_getRawBlock", json!([at]));
         assert_eq!(node.call("debug_traceBlock", json!([raw, options])), traces, "block {number}");
+        let receipts = node.call("eth_getBlockReceipts", json!([at]));
+        assert_eq!(logs_of_calls(&traces), logs_of_receipts(&receipts), "block {number}");
         for trace in traces.as_array().expect("a list") {
             let alone = node.call("debug_traceTransaction", json!([trace["txHash"], options]));
             assert_eq!(alone, trace["result"], "block {number}");
@@ -132,6 +134,92 @@ fn blocks_are_traced_as_their_transactions_are() {
     assert!(!from.is_empty() && from.iter().all(|call| call["action"]["from"] == json!(sender)));
     // Rewards end with the merge.
     assert!(all_calls.iter().any(|call| call["type"] == "reward"));
+}
+
+/// Address, data and index of the logs in the trees of calls of a block.
+fn logs_of_calls(traces: &Value) -> Vec<[Value; 3]> {
+    fn collect(frame: &Value, logs: &mut Vec<[Value; 3]>) {
+        let own = frame["logs"].as_array().into_iter().flatten();
+        logs.extend(own.map(|log| [&log["address"], &log["data"], &log["index"]].map(Value::clone)));
+        for call in frame["calls"].as_array().into_iter().flatten() {
+            collect(call, logs);
+        }
+    }
+    let mut logs = Vec::new();
+    for trace in traces.as_array().expect("a list") {
+        collect(&trace["result"], &mut logs);
+    }
+    logs.sort_by_key(|log| hex_number(&log[2]));
+    logs
+}
+
+/// The same of its receipts.
+fn logs_of_receipts(receipts: &Value) -> Vec<[Value; 3]> {
+    let logs =
+        receipts.as_array().expect("a list").iter().flat_map(|receipt| receipt["logs"].as_array().expect("logs"));
+    logs.map(|log| [&log["address"], &log["data"], &log["logIndex"]].map(Value::clone)).collect()
+}
+
+#[test]
+fn logs_that_were_undone_are_not_counted() {
+    let Some(node) = Node::of_conformance_suite() else { return };
+    let call = json!({"to": "0x1111111111111111111111111111111111111111", "gas": "0x30d40"});
+    // Calls somebody who logs and reverts, then logs itself.
+    let world = json!({"tracer": "callTracer", "tracerConfig": {"withLog": true}, "stateOverrides": {
+        "0x1111111111111111111111111111111111111111":
+            {"code": "0x5f5fa05f5f5f5f5f7322222222222222222222222222222222222222225af1505f5fa000"},
+        "0x2222222222222222222222222222222222222222": {"code": "0x5f5fa05f5ffd"},
+    }});
+    let traced = node.call("debug_traceCall", json!([call, "latest", world]));
+    assert_eq!(
+        (&traced["calls"][0]["error"], &traced["calls"][0]["logs"]),
+        (&json!("execution reverted"), &json!(null))
+    );
+    let places = |log: &Value| (log["index"].clone(), log["position"].clone());
+    let logs: Vec<_> = traced["logs"].as_array().expect("logs").iter().map(places).collect();
+    assert_eq!(logs, [(json!("0x0"), json!("0x0")), (json!("0x1"), json!("0x1"))]);
+}
+
+#[test]
+fn opcodes_have_the_refund_of_the_whole_transaction() {
+    let Some(node) = Node::of_conformance_suite() else { return };
+    let call = json!({"to": "0x1111111111111111111111111111111111111111", "gas": "0x30d40"});
+    let one = json!({format!("0x{:064x}", 0): format!("0x{:064x}", 1)});
+    // Clears a slot and calls somebody who clears one, too; then somebody who reverts that.
+    let world = json!({"stateOverrides": {
+        "0x1111111111111111111111111111111111111111": {"state": one, "code":
+            "0x5f5f555f5f5f5f5f7322222222222222222222222222222222222222225af15f5f5f5f5f7333333333333333333333333333333333333333335af100"},
+        "0x2222222222222222222222222222222222222222": {"state": one, "code": "0x5f5f5500"},
+        "0x3333333333333333333333333333333333333333": {"state": one, "code": "0x5f5f555f5ffd"},
+    }});
+    let traced = node.call("debug_traceCall", json!([call, "latest", world]));
+    let steps = traced["structLogs"].as_array().expect("steps");
+    let refunds = |depth: u64| -> Vec<u64> {
+        let there = steps.iter().filter(|step| step["depth"] == depth);
+        let mut refunds: Vec<u64> = there.map(|step| step["refund"].as_u64().unwrap_or(0)).collect();
+        refunds.dedup();
+        refunds
+    };
+    assert_eq!(refunds(1), [0, 4800, 9600]);
+    assert_eq!(refunds(2), [4800, 9600, 14_400]);
+}
+
+#[test]
+fn opcodes_that_fail_before_they_run_say_why() {
+    let Some(node) = Node::of_conformance_suite() else { return };
+    let last = |code: &str| {
+        let call = json!({"to": "0x1111111111111111111111111111111111111111", "gas": "0x7530"});
+        let world = json!({"stateOverrides": {"0x1111111111111111111111111111111111111111": {"code": code}}});
+        let traced = node.call("debug_traceCall", json!([call, "latest", world]));
+        assert_eq!(traced["failed"], true, "{code}");
+        traced["structLogs"].as_array().and_then(|steps| steps.last()).expect("a step").clone()
+    };
+    assert_eq!(last("0x62ffffff51")["error"], "out of gas");
+    assert_eq!(last("0x50")["error"], "stack underflow (0 <=> 1)");
+    // A jump to nowhere, no opcode, a revert.
+    for code in ["0x5f56", "0x0c", "0xfe", "0x5f5ffd"] {
+        assert_eq!(last(code)["error"], json!(null), "{code}");
+    }
 }
 
 #[test]

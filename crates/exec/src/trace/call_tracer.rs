@@ -35,7 +35,10 @@ pub(super) struct CallTracer {
     /// Frames that are open below the last that is kept.
     hidden: usize,
     root: Option<Frame>,
+    /// Logs of the transaction so far that nothing has undone.
     log_count: u64,
+    /// What `log_count` was when each frame began, hidden ones too.
+    logs_before: Vec<u64>,
     meter: Meter,
 }
 
@@ -51,7 +54,8 @@ struct OpenFrame {
 
 impl CallTracer {
     pub(super) fn new(config: CallTreeConfig, bytes_max: usize) -> Self {
-        Self { config, open: Vec::new(), hidden: 0, root: None, log_count: 0, meter: Meter::new(bytes_max) }
+        let (open, logs_before) = (Vec::new(), Vec::new());
+        Self { config, open, hidden: 0, root: None, log_count: 0, logs_before, meter: Meter::new(bytes_max) }
     }
 
     pub(super) fn is_exceeded(&self) -> bool {
@@ -63,11 +67,12 @@ impl CallTracer {
         let mut root = self.root.unwrap_or_else(|| frameless(ending));
         root.gas = Some(U64::from(ending.tx.gas_limit));
         root.gas_used = Some(U64::from(ending.result.tx_gas_used()));
-        root.drop_failed_logs(false);
+        root.settle_logs(ending.place.logs_before, false);
         root
     }
 
     fn begin(&mut self, frame: Frame) {
+        self.logs_before.push(self.log_count);
         let is_kept = self.hidden == 0 && (self.open.is_empty() || !self.config.only_top_call);
         // The transaction's own caller wants no more than there is.
         let has_caller = self.config.with_wanted_output && !self.open.is_empty();
@@ -81,6 +86,10 @@ impl CallTracer {
     }
 
     fn end(&mut self, result: &InterpreterResult) {
+        let logs_before = self.logs_before.pop().unwrap_or_default();
+        if !result.result.is_ok() {
+            self.log_count = logs_before;
+        }
         if self.hidden > 0 {
             self.hidden -= 1;
             return;

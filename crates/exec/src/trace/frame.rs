@@ -85,7 +85,7 @@ pub(super) struct FrameLog {
     pub(super) address: Address,
     pub(super) topics: Vec<B256>,
     pub(super) data: Bytes,
-    /// Which log of the transaction it is, those of failed frames counted.
+    /// Which log of the block it is, as far as logs before it were not undone by then.
     pub(super) index: U64,
     /// How many calls the frame had made before.
     pub(super) position: U64,
@@ -118,14 +118,18 @@ impl Frame {
         }
     }
 
-    /// Takes the logs of failed frames, and of all below them, away: they were never emitted.
-    pub(super) fn drop_failed_logs(&mut self, is_parent_failed: bool) {
+    /// Takes the logs of failed frames, and of all below them, away, since they were never emitted; the others have those of
+    /// the block's transactions before.
+    pub(super) fn settle_logs(&mut self, logs_before: u64, is_parent_failed: bool) {
         let is_failed = is_parent_failed || self.error.is_some();
         if is_failed {
             self.logs.clear();
         }
+        for log in &mut self.logs {
+            log.index += U64::from(logs_before);
+        }
         for call in &mut self.calls {
-            call.drop_failed_logs(is_failed);
+            call.settle_logs(logs_before, is_failed);
         }
     }
 }

@@ -38,6 +38,10 @@ pub(super) struct StructLogger {
     step: Step,
     is_step_open: bool,
     depth: u64,
+    /// The transaction's refund before the last opcode: revm counts it by frame, geth through all of them.
+    refund: i64,
+    /// What `refund` was when each open frame began.
+    refunds_before: Vec<i64>,
     /// Slots that were read or written, by contract.
     storage: BTreeMap<Address, BTreeMap<U256, U256>>,
     meter: Meter,
@@ -68,6 +72,8 @@ impl StructLogger {
             step: Step::default(),
             is_step_open: false,
             depth: 0,
+            refund: 0,
+            refunds_before: Vec::new(),
             storage: BTreeMap::new(),
             meter: Meter::new(bytes_max),
         }
@@ -155,6 +161,18 @@ impl StructLogger {
         Ok(())
     }
 
+    fn begin(&mut self) {
+        self.write_step();
+        self.depth += 1;
+        self.refunds_before.push(self.refund);
+    }
+
+    fn end(&mut self) {
+        self.write_step();
+        self.depth = self.depth.saturating_sub(1);
+        self.refunds_before.pop();
+    }
+
     /// Whether another opcode would be written.
     fn is_open(&self) -> bool {
         !self.meter.is_exceeded() && (self.config.limit == 0 || self.entry_count < self.config.limit)
@@ -164,16 +182,19 @@ impl StructLogger {
 impl<CTX: ContextTr<Journal: JournalExt>> Inspector<CTX> for StructLogger {
     fn step(&mut self, interp: &mut Interpreter, _context: &mut CTX) {
         self.write_step();
+        let refund_before = self.refunds_before.last().copied().unwrap_or_default();
+        self.refund = refund_before.saturating_add(interp.gas.refunded());
         if !self.is_open() {
             return;
         }
+        let refund = u64::try_from(self.refund).unwrap_or(0);
         let Self { config, step, depth, .. } = self;
         step.pc = interp.bytecode.pc();
         step.opcode = interp.bytecode.opcode();
         step.gas = interp.gas.remaining();
         step.gas_cost = 0;
         step.depth = *depth;
-        step.refund = u64::try_from(interp.gas.refunded()).unwrap_or(0);
+        step.refund = refund;
         step.contract = interp.input.target_address;
         step.stack.clear();
         step.stack.extend_from_slice(interp.stack.data());
@@ -200,9 +221,8 @@ impl<CTX: ContextTr<Journal: JournalExt>> Inspector<CTX> for StructLogger {
         let has_failed = status.is_some_and(|status| !status.is_ok());
         if has_failed {
             let last = LastOpcode { opcode: step.opcode, stack_words: step.stack.len() };
-            // That it reverts is what the opcode does.
             step.error =
-                status.filter(|status| *status != InstructionResult::Revert).and_then(|status| message(status, last));
+                status.filter(|status| is_failed_before_it_ran(*status)).and_then(|status| message(status, last));
         } else if !self.config.disable_storage {
             step.storage = match (step.opcode, step.stack.as_slice(), interp.stack.data().last()) {
                 (opcode::SLOAD, [.., slot], Some(value)) => Some((*slot, *value)),
@@ -213,14 +233,12 @@ impl<CTX: ContextTr<Journal: JournalExt>> Inspector<CTX> for StructLogger {
     }
 
     fn call(&mut self, _context: &mut CTX, _inputs: &mut CallInputs) -> Option<CallOutcome> {
-        self.write_step();
-        self.depth += 1;
+        self.begin();
         None
     }
 
     fn call_end(&mut self, _context: &mut CTX, _inputs: &CallInputs, _outcome: &mut CallOutcome) {
-        self.write_step();
-        self.depth = self.depth.saturating_sub(1);
+        self.end();
     }
 
     fn create(&mut self, _context: &mut CTX, inputs: &mut CreateInputs) -> Option<CreateOutcome> {
@@ -228,13 +246,21 @@ impl<CTX: ContextTr<Journal: JournalExt>> Inspector<CTX> for StructLogger {
         if self.is_step_open {
             self.step.gas_cost = self.step.gas_cost.saturating_sub(inputs.gas_limit());
         }
-        self.write_step();
-        self.depth += 1;
+        self.begin();
         None
     }
 
     fn create_end(&mut self, _context: &mut CTX, _inputs: &CreateInputs, _outcome: &mut CreateOutcome) {
-        self.write_step();
-        self.depth = self.depth.saturating_sub(1);
+        self.end();
     }
+}
+
+/// Whether an opcode failed before it did anything, for which geth has an error at the opcode itself; what fails while it does
+/// something, as a revert or a jump to nowhere, is an error of its frame alone.
+fn is_failed_before_it_ran(status: InstructionResult) -> bool {
+    use InstructionResult as R;
+    !matches!(
+        status,
+        R::Revert | R::InvalidJump | R::OutOfOffset | R::OpcodeNotFound | R::InvalidFEOpcode | R::NotActivated
+    )
 }
