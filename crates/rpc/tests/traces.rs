@@ -2,7 +2,10 @@
 
 mod support;
 
-use alloy_primitives::Bytes;
+use alloy_eips::eip7702::Authorization;
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_signer::SignerSync;
+use alloy_signer_local::PrivateKeySigner;
 use motet_types::Block;
 use serde_json::{Value, json};
 use std::fs;
@@ -220,6 +223,29 @@ fn opcodes_that_fail_before_they_run_say_why() {
     for code in ["0x5f56", "0x0c", "0xfe", "0x5f5ffd"] {
         assert_eq!(last(code)["error"], json!(null), "{code}");
     }
+}
+
+/// The code of a delegate is of the state before for a transaction only where its callee delegated before it.
+#[test]
+fn delegates_are_found_where_they_were_before() {
+    let Some(node) = Node::of_conformance_suite() else { return };
+    let signer = PrivateKeySigner::from_bytes(&B256::repeat_byte(7)).expect("a key");
+    let (authority, delegate) = (signer.address(), Address::repeat_byte(0x22));
+    let chain_id = U256::from(hex_number(&node.call("eth_chainId", json!([]))));
+    let found = |code: Bytes, nonce: u64| -> bool {
+        let authorization = Authorization { chain_id, address: delegate, nonce };
+        let signature = signer.sign_hash_sync(&authorization.signature_hash()).expect("a signature");
+        let signed = authorization.into_signed(signature);
+        let call = json!({"to": authority, "gas": "0x30d40", "authorizationList": [signed]});
+        let world = json!({"tracer": "prestateTracer", "stateOverrides": {
+            (authority.to_string()): {"code": code, "balance": "0x1"}, (delegate.to_string()): {"code": "0x00"},
+        }});
+        let traced = node.call("debug_traceCall", json!([call, "latest", world]));
+        assert_eq!(traced[format!("{authority:#x}")]["balance"], "0x1", "{traced}");
+        traced.get(format!("{delegate:#x}")).is_some()
+    };
+    assert!(!found(Bytes::new(), 0));
+    assert!(found([&[0xef, 0x01, 0x00], delegate.as_slice()].concat().into(), 0));
 }
 
 #[test]

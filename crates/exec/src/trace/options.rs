@@ -112,6 +112,9 @@ fn kind(name: &str, config: Value) -> Result<TracerKind, TraceError> {
         "prestateTracer" | "prestateTracerLegacy" => {
             let is_legacy = name == "prestateTracerLegacy";
             let PrestateFields { diff_mode, disable_code, disable_storage, include_empty } = fields(name, config)?;
+            if diff_mode && include_empty {
+                return Err(invalid(name, "diffMode and includeEmpty together".to_owned()));
+            }
             let diff_mode = diff_mode && !is_legacy;
             TracerKind::Prestate(PrestateConfig { diff_mode, disable_code, disable_storage, include_empty, is_legacy })
         }
@@ -197,6 +200,8 @@ mod tests {
         assert!(script.to_string().contains("{result: function()"), "{script}");
         let config = options(json!({"tracer": "callTracer", "tracerConfig": {"withLog": 7}})).expect_err("refused");
         assert!(config.to_string().contains("callTracer"), "{config}");
+        let both = json!({"tracer": "prestateTracer", "tracerConfig": {"diffMode": true, "includeEmpty": true}});
+        assert!(options(both).is_err());
         let mux = json!({"tracer": "muxTracer", "tracerConfig": {"callTracer": null, "muxTracer": {}}});
         assert!(options(mux).is_err());
         assert!(

@@ -33,6 +33,9 @@ pub(super) struct PrestateConfig {
 pub(super) struct PrestateTracer {
     config: PrestateConfig,
     touched: BTreeMap<Address, BTreeSet<U256>>,
+    has_begun: bool,
+    /// Whom the transaction itself calls.
+    callee: Option<Address>,
     pending: Option<Touch>,
     meter: Meter,
     bytes_max: usize,
@@ -90,7 +93,7 @@ impl PrestateTracer {
     /// A tracer of a transaction that touches `accounts` whatever it does.
     pub(super) fn new(config: PrestateConfig, accounts: impl IntoIterator<Item = Address>, bytes_max: usize) -> Self {
         let touched = accounts.into_iter().map(|address| (address, BTreeSet::new())).collect();
-        Self { config, touched, pending: None, meter: Meter::new(bytes_max), bytes_max }
+        Self { config, touched, has_begun: false, callee: None, pending: None, meter: Meter::new(bytes_max), bytes_max }
     }
 
     pub(super) fn is_exceeded(&self) -> bool {
@@ -126,6 +129,12 @@ impl PrestateTracer {
         before: &mut D,
         after: &EvmState,
     ) -> Result<Prestate, TraceError> {
+        // As it was before the transaction's own authorizations.
+        if let Some(callee) = self.callee
+            && let Some(delegate) = delegate_before(callee, before)?
+        {
+            self.touch(Touch::Account(delegate));
+        }
         let config = self.config;
         let mut changed = Changed::default();
         for (address, slots) in self.touched {
@@ -166,6 +175,16 @@ impl PrestateTracer {
             false => Prestate::Found(Found(changed.pre)),
         })
     }
+}
+
+/// To whom an account delegates. EIP-7702.
+fn delegate_before<D: Database>(address: Address, before: &mut D) -> Result<Option<Address>, D::Error> {
+    let Some(info) = before.basic(address)? else { return Ok(None) };
+    let code = match info.code {
+        Some(code) => code,
+        None => before.code_by_hash(info.code_hash)?,
+    };
+    Ok(code.eip7702_address())
 }
 
 /// Asks for room for an account's code, which is told in hexadecimal digits.
@@ -260,15 +279,20 @@ impl<CTX: ContextTr<Journal: JournalExt>> Inspector<CTX> for PrestateTracer {
     fn call(&mut self, context: &mut CTX, inputs: &mut CallInputs) -> Option<CallOutcome> {
         let callee = inputs.bytecode_address;
         self.touch(Touch::Account(callee));
-        // The code that runs is another account's where the callee delegates. EIP-7702.
-        let loaded = context.journal_ref().evm_state().get(&callee);
-        if let Some(delegate) = loaded.and_then(|account| account.info.code.as_ref()?.eip7702_address()) {
-            self.touch(Touch::Account(delegate));
+        if self.has_begun {
+            // The code that runs is another account's where the callee delegates. EIP-7702.
+            let loaded = context.journal_ref().evm_state().get(&callee);
+            if let Some(delegate) = loaded.and_then(|account| account.info.code.as_ref()?.eip7702_address()) {
+                self.touch(Touch::Account(delegate));
+            }
+        } else {
+            (self.has_begun, self.callee) = (true, Some(callee));
         }
         None
     }
 
     fn create(&mut self, context: &mut CTX, inputs: &mut CreateInputs) -> Option<CreateOutcome> {
+        self.has_begun = true;
         let creator = context.journal_ref().evm_state().get(&inputs.caller());
         let nonce = creator.map_or(0, |account| account.info.nonce);
         self.touch(Touch::Account(inputs.created_address(nonce)));
