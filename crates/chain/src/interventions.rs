@@ -8,9 +8,11 @@
 //! ```
 //!
 //! They stand over one block, by its hash. When another block is the head, whether that was built with them or came by a
-//! reorganisation, nothing of them is left, also when the chain comes back to the block; so nobody has to take them away. They become durable with the block that is
-//! built with them, and are lost with the process before.
+//! reorganisation, nothing of them is left, also when the chain comes back to the block; so nobody has to take them away. They
+//! become durable with the block that is built with them; before, a journal keeps them, where there is one, from the end of
+//! the process.
 
+mod journal;
 mod merge;
 mod recorded;
 
@@ -18,7 +20,11 @@ use crate::chain_error::ChainError;
 use crate::chain_reader::ChainReader;
 use crate::chain_view::ChainView;
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
+use journal::{Journal, Line};
 use motet_types::{Account, AccountDiff, Location, StateDiff, Value};
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use merge::merged;
@@ -34,7 +40,8 @@ const ACCOUNT_CODE_BYTES_MAX: usize = 1 << 20;
 const TRIES: usize = 8;
 
 /// One change of one account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Intervention {
     /// Its balance, in wei.
     Balance(U256),
@@ -66,6 +73,18 @@ pub enum InterventionError {
     /// The state before cannot be read.
     #[error(transparent)]
     Chain(#[from] ChainError),
+    /// The file that keeps changes fails. They are made nevertheless.
+    #[error("the change stands, but would not survive the process: {0}")]
+    Journal(#[from] io::Error),
+}
+
+/// What a journal of changes held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeptInterventions {
+    /// Changes over the head, which are made again.
+    pub restored: usize,
+    /// Bytes at its end that are damaged, and given up.
+    pub damaged_bytes: u64,
 }
 
 /// The changes that stand over the head. See the module's description.
@@ -74,6 +93,8 @@ pub struct Interventions {
     /// Held while a change is made, and while a block is made with the changes. It is taken before `pending`.
     gate: Mutex<()>,
     pending: Mutex<Option<Pending>>,
+    /// Taken after `pending`, and never before it.
+    journal: Mutex<Option<Journal>>,
 }
 
 /// The changes while nobody makes others: so that a block which is made with them leaves none behind that somebody was told
@@ -99,8 +120,12 @@ impl HeldInterventions<'_> {
         if pending.as_ref().is_some_and(Pending::is_over_full) {
             return Err(InterventionError::Full);
         }
-        *self.held.pending.lock().unwrap_or_else(PoisonError::into_inner) = pending;
-        Ok(())
+        let mut slot = self.held.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        *slot = pending;
+        match &mut *self.held.journal() {
+            Some(journal) => Ok(journal.replace(over, slot.as_ref().map(|pending| &*pending.changes))?),
+            None => Ok(()),
+        }
     }
 }
 
@@ -149,6 +174,15 @@ impl Interventions {
         if pending.as_ref().is_some_and(|pending| pending.over != *head) {
             *pending = None;
         }
+        let left = self.journal().as_mut().map(|journal| journal.leave(head));
+        if let Some(Err(error)) = left {
+            // They would come back only if the chain ended here again.
+            tracing::warn!("changes over an earlier block stay in their journal: {error}");
+        }
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Option<Journal>> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes an account over a block of which this is the state without any changes.
@@ -166,13 +200,39 @@ impl Interventions {
             Some(pending) if pending.over == over => pending,
             _ => Pending::new(over, Arc::default()),
         };
+        let mut journal = self.journal();
+        let line = journal.as_ref().map(|_| Line { over, address, change: change.clone() });
         let made = pending.change(base, &before, address, change);
         *slot = Some(pending).filter(|pending| !pending.changes.is_empty());
-        made
+        made?;
+        if let (Some(journal), Some(line)) = (&mut *journal, line) {
+            journal.note(&line)?;
+            if journal.is_long() {
+                journal.replace(over, slot.as_ref().map(|pending| &*pending.changes))?;
+            }
+        }
+        Ok(())
     }
 }
 
 impl ChainReader {
+    /// Makes the changes again that a journal has over the head, and keeps all others in it from now on.
+    ///
+    /// # Errors
+    /// When the file system refuses, or they cannot be made again.
+    pub fn keep_interventions(&self, path: &Path) -> Result<KeptInterventions, InterventionError> {
+        let (mut journal, found) = Journal::open(path)?;
+        let head = self.head().hash();
+        let mut restored = 0;
+        for line in found.lines.into_iter().filter(|line| line.over == head) {
+            self.intervene(line.address, line.change)?;
+            restored += 1;
+        }
+        journal.leave(&head)?;
+        *self.interventions().journal() = Some(journal);
+        Ok(KeptInterventions { restored, damaged_bytes: found.damaged_bytes })
+    }
+
     /// Changes an account over the head. See [`crate::interventions`].
     ///
     /// # Errors

@@ -63,7 +63,7 @@ pub use fork::{Fork, ForkError, RemoteBlock, RemoteCall, RemoteError, RemoteNode
 pub use genesis::{GenesisBlock, GenesisError};
 pub use head_change::{HeadBlock, HeadChange, HeadListener};
 pub use import::Accepted;
-pub use interventions::{HeldInterventions, Intervention, InterventionError, Interventions};
+pub use interventions::{HeldInterventions, Intervention, InterventionError, Interventions, KeptInterventions};
 pub use live_chain::LiveChain;
 pub use memory_chain::{ChainLimits, Imported, MemoryChain, ParentView};
 pub use pipeline::{CommitProgress, ImportPlan, ImportReport, ImportStopped, Incoming, StageTime};

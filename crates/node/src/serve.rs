@@ -47,6 +47,8 @@ const RUNTIME_STOP_TIME_MAX: Duration = Duration::from_secs(2);
 const FOLLOWER_STOP_TIME_MAX: Duration = Duration::from_secs(5);
 /// File of the pool's transactions, in the chain's directory.
 const POOL_JOURNAL: &str = "pool.journal";
+/// What a development chain was told to take for true since its last block.
+const INTERVENTIONS_JOURNAL: &str = "interventions.jsonl";
 
 /// What a node is to be.
 #[derive(Debug)]
@@ -118,9 +120,18 @@ pub(crate) fn start(service: Service) -> eyre::Result<Running> {
     let starting = runtime.block_on(async { Signals::end_while_starting(leave) }).wrap_err("signals")?;
     let counts = NodeMetrics::default();
     let executor = EngineExecutor::new(engine, ExecutorConfig { clock: clock::now_ns, ..config });
-    let live =
-        Arc::new(open(&storage, genesis, fork.as_ref().map(|(fork, _)| fork), options, executor, pool, &counts)?);
+    let chain = open_chain(storage.path(), genesis, options)?;
+    if let Some((fork, _)) = &fork {
+        chain.attach(Arc::clone(fork.state())).wrap_err("--fork-url")?;
+    }
+    if role == Role::Dev {
+        keep_interventions(chain.reader(), storage.path())?;
+    }
+    let live = Arc::new(put_into_service(chain, storage.path(), executor, pool, &counts)?);
     let producer = mining.map(|(mining, settings)| producer(&live, mining, settings, &counts));
+    if let Some(producer) = producer.as_ref().filter(|_| role == Role::Dev) {
+        go_on_from_head(&live, producer);
+    }
     let limits = if signers.is_empty() { RpcLimits::default() } else { RpcLimits::development() };
     let context = RpcContext::new(Arc::clone(&live), limits);
     if let Some(producer) = &producer {
@@ -238,20 +249,26 @@ impl Running {
     }
 }
 
-fn open(
-    storage: &Storage,
-    genesis: Option<GenesisBlock>,
-    fork: Option<&DevFork>,
-    options: ChainOptions,
+/// Makes the changes again that somebody made by hand over the head, before anybody looks at it.
+fn keep_interventions(reader: &ChainReader, dir: &Path) -> eyre::Result<()> {
+    let path = dir.join(INTERVENTIONS_JOURNAL);
+    let kept = reader.keep_interventions(&path).wrap_err_with(|| path.display().to_string())?;
+    if kept.damaged_bytes > 0 {
+        tracing::warn!(bytes = kept.damaged_bytes, "the end of {INTERVENTIONS_JOURNAL} was damaged and is given up");
+    }
+    if kept.restored > 0 {
+        tracing::info!(restored = kept.restored, "changes of the state since the last block");
+    }
+    Ok(())
+}
+
+fn put_into_service(
+    chain: Chain,
+    dir: &Path,
     executor: EngineExecutor,
     pool: PoolOptions,
     counts: &NodeMetrics,
 ) -> eyre::Result<LiveChain> {
-    let dir = storage.path();
-    let chain = open_chain(dir, genesis, options)?;
-    if let Some(fork) = fork {
-        chain.attach(Arc::clone(fork.state())).wrap_err("--fork-url")?;
-    }
     let executor = Box::new(MeteredExecutor::new(executor, counts.clone()));
     let pool = PoolOptions { journal: Some(dir.join(POOL_JOURNAL)), ..pool };
     let (live, found) = LiveChain::open(chain, executor, pool).wrap_err("the transaction pool")?;
@@ -284,6 +301,14 @@ fn open_chain(dir: &Path, genesis: Option<GenesisBlock>, options: ChainOptions) 
         tracing::info!("{}: {opened}", dir.display());
     }
     Ok(chain)
+}
+
+/// Where somebody moved a development chain's clock forward, it goes on from its last block.
+fn go_on_from_head(live: &LiveChain, producer: &Producer) {
+    let (last, now) = (live.reader().head().block().header.timestamp, wall_seconds());
+    if last > now {
+        producer.with_settings(|settings| settings.clock.set(now, last));
+    }
 }
 
 fn producer(live: &Arc<LiveChain>, mining: Mining, settings: BlockSettings, counts: &NodeMetrics) -> Arc<Producer> {

@@ -118,6 +118,75 @@ fn readers_see_what_direct_application_gives() {
 }
 
 #[test]
+fn a_journal_gives_back_all_that_stood_over_the_head() {
+    for seed in 0..60 {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let place = Place::new(&format!("journal-{seed}"));
+        let (first, _) = chain(&place.0);
+        let (path, head) = (place.0.join("changes"), first.head().hash());
+        let mut chain = first;
+        for round in 0..6 {
+            let reader = chain.reader().clone();
+            let before = reader.interventions().over(&head);
+            let kept = reader.keep_interventions(&path).unwrap();
+            assert_eq!(kept.damaged_bytes, 0, "seed {seed}, round {round}");
+            assert_eq!(before, None, "a chain that was just opened has none");
+            let found = reader.interventions().over(&head);
+            for _ in 0..rng.random_range(0..12) {
+                reader.intervene(address(rng.random_range(0..ACCOUNTS)), random_change(&mut rng)).unwrap();
+            }
+            // As when somebody goes back to a snapshot, and as when the file is written anew by itself.
+            match rng.random_range(0..4) {
+                0 => reader.interventions().hold().put(head, found).unwrap(),
+                1 => {
+                    let now = reader.interventions().over(&head);
+                    reader.interventions().hold().put(head, now).unwrap();
+                }
+                _ => {}
+            }
+            let left = reader.interventions().over(&head);
+            drop(reader);
+            drop(chain);
+            (chain, _) = Chain::open(&place.0, ChainOptions::small()).unwrap();
+            chain.reader().keep_interventions(&path).unwrap();
+            let again = chain.reader().interventions().over(&head);
+            // Code that nobody has any more need not come back.
+            let accounts = |changes: &Option<Arc<StateDiff>>| changes.as_ref().map(|diff| diff.accounts.clone());
+            assert_eq!(accounts(&again), accounts(&left), "seed {seed}, round {round}");
+            drop(chain);
+            (chain, _) = Chain::open(&place.0, ChainOptions::small()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_journal_has_nothing_over_blocks_that_are_not_the_head() {
+    let place = Place::new("journal-left");
+    let (chain, _) = chain(&place.0);
+    let (reader, head, path) = (chain.reader().clone(), chain.head().hash(), place.0.join("changes"));
+    reader.keep_interventions(&path).unwrap();
+    reader.intervene(address(1), Intervention::Balance(U256::from(9))).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    reader.interventions().leave(&B256::repeat_byte(1));
+    assert_eq!(std::fs::read(&path).unwrap(), b"");
+    // A crash came first.
+    std::fs::write(
+        &path,
+        String::from_utf8(whole.clone()).unwrap().replace(&head.to_string(), &B256::ZERO.to_string()),
+    )
+    .unwrap();
+    assert_eq!(reader.keep_interventions(&path).unwrap(), KeptInterventions::default());
+    assert_eq!(std::fs::read(&path).unwrap(), b"");
+    // In the middle of a line.
+    std::fs::write(&path, [&whole[..], &whole[..20]].concat()).unwrap();
+    let kept = reader.keep_interventions(&path).unwrap();
+    assert_eq!(kept, KeptInterventions { restored: 1, damaged_bytes: 20 });
+    assert_eq!(std::fs::read(path.with_extension("damaged")).unwrap(), whole[..20]);
+    reader.intervene(address(1), Intervention::Balance(U256::from(10))).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 2);
+}
+
+#[test]
 fn taking_every_change_back_leaves_none() {
     let place = Place::new("back");
     let (chain, _) = chain(&place.0);

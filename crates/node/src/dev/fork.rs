@@ -128,7 +128,8 @@ impl DevFork {
         balance: U256,
     ) -> eyre::Result<()> {
         let reader = live.reader();
-        if reader.head().hash() != reader.genesis().hash() {
+        let first = reader.genesis().hash();
+        if reader.head().hash() != first || reader.interventions().over(&first).is_some() {
             return Ok(());
         }
         for address in accounts {

@@ -62,6 +62,37 @@ fn blocks_come_when_they_are_asked_for() {
 }
 
 #[test]
+fn what_was_changed_by_hand_is_there_after_a_kill() {
+    let folder = folder("by-hand");
+    let node = Node::dev(&folder, &[]);
+    node.transfer(0, BOB, 7);
+    let slot = |value: u64| format!("0x{value:064x}");
+    node.call("anvil_setBalance", json!([BOB, "0x123"]));
+    node.call("anvil_setStorageAt", json!([BOB, "0x1", slot(7)]));
+    let is_there = |node: &Node| {
+        assert_eq!(node.call("eth_getBalance", json!([BOB, "latest"])), "0x123");
+        assert_eq!(node.call("eth_getStorageAt", json!([BOB, "0x1", "latest"])), slot(7));
+    };
+    node.kill();
+    let node = Node::dev(&folder, &[]);
+    is_there(&node);
+    // A block makes it part of the chain.
+    node.call("evm_increaseTime", json!([1_000_000]));
+    node.call("evm_mine", json!([]));
+    let head = node.hash_at(2);
+    node.kill();
+    let node = Node::dev(&folder, &[]);
+    is_there(&node);
+    assert_eq!(node.hash_at(2), head);
+    // The clock goes on as well.
+    node.call("evm_increaseTime", json!([500]));
+    node.call("evm_mine", json!([]));
+    let time = |at: &str| number(&node.call("eth_getBlockByNumber", json!([at, false]))["timestamp"]);
+    assert!(time("0x3") >= time("0x2") + 500);
+    assert_eq!(node.stop(), Some(0));
+}
+
+#[test]
 fn an_ephemeral_chain_leaves_nothing() {
     let folder = folder("ephemeral");
     let node = Node::start(&folder, &["dev", "--ephemeral", "--port", "0", "--accounts", "2", "--balance", "1"]);

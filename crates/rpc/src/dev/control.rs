@@ -86,6 +86,7 @@ pub(super) fn intervene(ctx: &RpcContext, address: Address, change: Intervention
         InterventionError::Chain(error) => error.into(),
         InterventionError::Full | InterventionError::CodeSize { .. } => RpcError::params(error.to_string()),
         InterventionError::Moving => RpcError::server(error.to_string()),
+        InterventionError::Journal(_) => RpcError::internal(error.to_string()),
     })?;
     ctx.live.pool().revise([address])?;
     // Something may have become affordable.

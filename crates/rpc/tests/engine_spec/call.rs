@@ -17,6 +17,8 @@ pub(crate) struct Call {
     /// Version of the `engine_forkchoiceUpdated` that follows.
     pub(crate) choice_version: u8,
     pub(crate) expected: Expected,
+    /// The block that it was made of, with its list.
+    pub(crate) block: Option<(Block, Option<BlockAccessList>)>,
 }
 
 pub(crate) enum Expected {
@@ -30,7 +32,7 @@ pub(crate) enum Expected {
     /// Invalid, or waiting for a parent that is not there.
     Unconnected,
     /// Whatever comes of the block when it is imported with its list: the fixture is of a devnet, whose gas is another.
-    AsBlock(Box<Block>, Option<BlockAccessList>),
+    AsBlock,
 }
 
 impl Call {
@@ -42,7 +44,7 @@ impl Call {
             (None, errors) => Expected::Invalid(errors.to_vec()),
         };
         let choice_version = payload.forkchoice_version.unwrap_or(payload.version.min(3));
-        Self { version: payload.version, params: payload.params.clone(), choice_version, expected }
+        Self { version: payload.version, params: payload.params.clone(), choice_version, expected, block: None }
     }
 
     /// The call for a block. `None`: no payload can be made of it, as it is of a fork before payloads, does not decode, or has
@@ -79,10 +81,11 @@ impl Call {
             params.push(json!([]));
         }
         let expected = match &given.exceptions[..] {
-            _ if version >= 5 => Expected::AsBlock(Box::new(block), given.access_list.clone()),
+            _ if version >= 5 => Expected::AsBlock,
             [] => Expected::Valid,
             exceptions => Expected::Refused(exceptions.to_vec()),
         };
-        Some(Self { version, params, choice_version, expected })
+        let block = Some((block, given.access_list.clone()));
+        Some(Self { version, params, choice_version, expected, block })
     }
 }
