@@ -105,6 +105,29 @@ fn what_was_taken_out_stays_out_however_often_it_came() {
 }
 
 #[test]
+fn what_was_replaced_does_not_come_back_for_what_took_its_place() {
+    let genesis = genesis(Fork::Prague, PEOPLE, 10, 400_000);
+    let place = Place::new("replaced");
+    let first = live(&place, &genesis, options(place.path()));
+    let submit = |live: &LiveChain, nonce, gwei: u128| {
+        live.pool().submit(&payment(0, nonce, gwei * GWEI).encoded_2718(), Origin::External).unwrap()
+    };
+    submit(&first, 0, 10);
+    submit(&first, 0, 20);
+    let last = submit(&first, 0, 40);
+    let stays = [submit(&first, 1, 10)];
+    first.pool().remove(&last).unwrap();
+    assert_eq!(content(&first), stays);
+    drop(first);
+    let (second, opened) = reopen(&place);
+    assert_eq!((content(&second).as_slice(), opened.restored), (stays.as_slice(), 1));
+    // Sent once more it is as good as anything.
+    let again = submit(&second, 0, 10);
+    drop(second);
+    assert_eq!(content(&reopen(&place).0), [again, stays[0]]);
+}
+
+#[test]
 fn what_waits_for_others_is_there_in_whatever_order_they_came() {
     let genesis = genesis(Fork::Prague, PEOPLE, 10, 30_000_000);
     let place = Place::new("order");
