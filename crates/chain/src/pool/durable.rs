@@ -94,7 +94,7 @@ impl Pool {
     /// # Errors
     /// When accounts of senders cannot be read. Nothing can be said of what was promised then.
     pub(super) fn restore(&self, records: &[Record]) -> Result<(usize, usize), ChainError> {
-        let head = self.contents().head.clone();
+        let head = self.contents().head.for_promised();
         let terms = self.terms(&head, Origin::Local);
         let checked = self.on_threads(records, |record| match record {
             Record::Sent(raw) => Some(check_bytes(raw, None, terms)),
