@@ -4,6 +4,7 @@ use super::Pool;
 use super::account::Purse;
 use super::checks::{HeadFacts, check_decoded};
 use super::contents::Inserted;
+use super::intake::Coming;
 use super::limits::Origin;
 use super::transaction::PoolTransaction;
 use crate::chain_error::ChainError;
@@ -108,14 +109,14 @@ impl Pool {
         if back.is_empty() {
             return beyond;
         }
-        let head = self.contents().head.clone();
+        let head = self.contents().head.for_promised();
         let terms = self.terms(&head, Origin::Local);
         let checked: Vec<Option<PoolTransaction>> = self.on_threads(&back, |tx| {
             let sidecar = sidecars.get(tx.tx_hash()).cloned();
             check_decoded(tx.clone(), sidecar, None, terms).ok()
         });
         // Those that are not valid any more were in a block that is not, either: nobody was promised more.
-        let _ = self.take_in(checked.into_iter().flatten().map(Ok).collect(), Origin::Local);
+        let _ = self.take_in(checked.into_iter().flatten().map(Ok).collect(), Coming::GivenBack);
         beyond
     }
 }

@@ -17,6 +17,15 @@ use alloy_primitives::map::{AddressMap, B256Set};
 use alloy_primitives::{Address, B256};
 use std::sync::Arc;
 
+/// By which rules transactions come in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Coming {
+    /// Somebody sent them.
+    Sent(Origin),
+    /// Blocks had them that left the chain. They were promised before, so what keeps others in bounds keeps none of them out.
+    GivenBack,
+}
+
 /// Accounts of senders, or why they cannot be read.
 type Purses = AddressMap<Result<Purse, PoolError>>;
 
@@ -26,7 +35,7 @@ impl Pool {
     pub(super) fn take_in(
         &self,
         checked: Vec<Result<PoolTransaction, PoolError>>,
-        origin: Origin,
+        coming: Coming,
     ) -> Vec<Result<B256, PoolError>> {
         let (version, purses) = self.purses_of(&checked);
         // Made before the lock is taken.
@@ -46,7 +55,11 @@ impl Pool {
                         None => self.purse_now(&contents, tx.sender)?,
                     }),
                 };
-                let inserted = contents.insert(tx, purse, &self.options.limits, origin)?;
+                let limits = &self.options.limits;
+                let inserted = match coming {
+                    Coming::Sent(origin) => contents.insert(tx, purse, limits, origin)?,
+                    Coming::GivenBack => contents.give_back(tx, purse, limits)?,
+                };
                 if let Some(record) = record {
                     record.put(&mut records);
                 }

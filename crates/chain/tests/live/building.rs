@@ -10,7 +10,7 @@ use alloy_eips::eip4895::Withdrawal;
 use alloy_eips::eip7702::Authorization;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use motet_chain::pool::Origin;
-use motet_chain::{BuildSource, GasLimit, GenesisBlock, LiveChain, PoolOptions, SealError, Sealed};
+use motet_chain::{BuildRequest, BuildSource, GasLimit, GenesisBlock, LiveChain, PoolOptions, SealError, Sealed};
 use motet_exec::Engine;
 use motet_types::{Fork, Transaction, TxError};
 use rand::rngs::SmallRng;
@@ -290,6 +290,35 @@ fn a_reorganisation_tells_receipts_and_gives_transactions_back() {
     assert_eq!(heard[3].added[0].receipts, first.receipts);
     assert_eq!(heard[3].added[0].diff, first.diff);
     assert_eq!(first.block.block().body.transactions[0].gas_limit(), 90_000);
+}
+
+#[test]
+fn all_of_undone_blocks_comes_back_whatever_the_purse_covers_at_once() {
+    let genesis = genesis(Fork::Osaka, 2, 10, 1_000_000);
+    let place = Place::new("given-back");
+    let live = live(&place, &genesis, PoolOptions::default());
+    let start = live.reader().head().hash();
+    // Each may cost six ether, of which the purse has ten, and costs little.
+    let dear = |nonce| call(0, nonce, 6000 * GWEI, 1_000_000, Address::repeat_byte(0xee), Bytes::new(), U256::from(1));
+    let mut paid = Vec::new();
+    let mut pay = |live: &LiveChain, tx: Transaction, gas_limit| {
+        paid.push(live.pool().submit(&tx.encoded_2718(), Origin::External).unwrap());
+        let request = BuildRequest { gas_limit, ..next(live, BuildSource::Pool) };
+        assert_eq!(live.seal(request).unwrap().senders.len(), 1);
+    };
+    pay(&live, dear(0), GasLimit::Parent);
+    pay(&live, dear(1), GasLimit::Exactly(2_000_000));
+    // No block on the first one may have so much.
+    let large = call(0, 2, 50 * GWEI, 1_500_000, Address::repeat_byte(0xee), Bytes::new(), U256::from(1));
+    pay(&live, large, GasLimit::Parent);
+    live.set_head(start).unwrap();
+    assert!(paid.iter().all(|hash| live.pool().get(hash).is_some()));
+    let status = live.pool().status();
+    assert_eq!((status.pending, status.queued), (1, 2));
+    for count in [1, 2] {
+        let request = BuildRequest { gas_limit: GasLimit::Exactly(3_000_000), ..next(&live, BuildSource::Pool) };
+        assert_eq!(live.seal(request).unwrap().senders.len(), count);
+    }
 }
 
 #[test]
