@@ -216,13 +216,13 @@ impl Producer {
         may_take(&parent, &request, self.live.reader().spec(), self.live.pool())
     }
 
-    /// Whether an interval has a block even without transactions. Not where its timestamp would run ahead of the clock: with
-    /// intervals below a second, timestamps of whole seconds that must rise would do so without end.
+    /// Whether an interval has a block even without transactions. Not where its timestamp would run ahead of the clock, unless
+    /// it is asked for: with intervals below a second, timestamps of whole seconds that must rise would do so without end.
     fn is_empty_due(&self) -> bool {
         let Mining::Interval(_) = self.mining() else { return false };
         let wall = (self.clock.wall)();
         let parent = self.live.reader().head().block().header.timestamp;
-        self.with_settings(|settings| settings.clock.timestamp(wall, parent) <= settings.clock.now(wall))
+        self.with_settings(|settings| !settings.clock.runs_ahead(wall, parent))
     }
 
     /// Makes a block. Whoever calls this holds `making`.
