@@ -228,12 +228,12 @@ impl Producer {
     /// Makes a block. Whoever calls this holds `making`.
     fn make(&self, unless_empty: bool) -> Result<Sealed, SealError> {
         let begun = lock(&self.plan).begin();
+        // Whoever wants to change the state beside blocks, or go back to another one, waits until this one stands.
+        let held = self.live.reader().interventions().hold();
         let settings = lock(&self.settings).clone();
         let wall = (self.clock.wall)();
         let mut tries = HEAD_TRIES;
         let (timestamp, sealed) = loop {
-            // Whoever wants to change the state beside blocks waits until this one stands.
-            let held = self.live.reader().interventions().hold();
             let parent = self.live.reader().head();
             let mut request = self.request(&parent, &settings, wall);
             request.changes = held.over(&parent.hash());
@@ -248,8 +248,10 @@ impl Producer {
         };
         if sealed.is_ok() {
             let mut now = lock(&self.settings);
-            now.clock.made(wall, timestamp);
             // What was set meanwhile is for the block after this one.
+            if now.clock.next == settings.clock.next {
+                now.clock.made(wall, timestamp);
+            }
             if now.next_prev_randao == settings.next_prev_randao {
                 now.next_prev_randao = None;
             }
@@ -257,6 +259,7 @@ impl Producer {
                 now.next_base_fee = None;
             }
         }
+        drop(held);
         if !matches!(sealed, Err(SealError::Empty)) {
             for listener in lock(&self.listeners).iter() {
                 listener(sealed.as_ref());

@@ -95,3 +95,21 @@ fn an_interval_has_blocks_with_the_timestamps_that_were_asked_for() {
     assert_eq!(at_an_interval(&live, settings(Some(9000), None), 1), [9000]);
     assert_eq!(at_an_interval(&live, settings(None, Some(12)), 3), [9012, 9024, 9036]);
 }
+
+#[test]
+fn what_is_set_while_a_block_is_made_is_for_the_next_one() {
+    let genesis = genesis(Fork::Prague, 1, 10, 30_000_000);
+    let place = Place::new("set-meanwhile");
+    let live = Arc::new(live(&place, &genesis, PoolOptions::default()));
+    let clock = ProducerClock { wall: || 5000, monotonic: || Duration::ZERO };
+    let producer = Producer::new(Arc::clone(&live), Mining::Manual, BlockSettings::default(), clock);
+    let producer = Arc::new(producer);
+    let asks = Arc::downgrade(&producer);
+    live.listen(Box::new(move |change| {
+        if change.added.iter().any(|added| added.block.number() == 1) {
+            asks.upgrade().unwrap().with_settings(|settings| settings.clock.next = Some(9000));
+        }
+    }));
+    let timestamp = || producer.produce().unwrap().block.block().header.timestamp;
+    assert_eq!([timestamp(), timestamp(), timestamp()], [5000, 9000, 9001]);
+}
