@@ -5,12 +5,15 @@ use crate::world::{
     payment, sign, signed,
 };
 use alloy_consensus::{Transaction as _, TxEip7702};
+use alloy_eip7928::compute_block_access_list_hash;
 use alloy_eips::eip2718::Encodable2718;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_eips::eip7702::Authorization;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use motet_chain::pool::Origin;
-use motet_chain::{BuildRequest, BuildSource, GasLimit, GenesisBlock, LiveChain, PoolOptions, SealError, Sealed};
+use motet_chain::{
+    BuildRequest, BuildSource, GasLimit, GenesisBlock, Intervention, LiveChain, PoolOptions, SealError, Sealed,
+};
 use motet_exec::Engine;
 use motet_types::{Fork, Transaction, TxError};
 use rand::rngs::SmallRng;
@@ -319,6 +322,25 @@ fn all_of_undone_blocks_comes_back_whatever_the_purse_covers_at_once() {
         let request = BuildRequest { gas_limit: GasLimit::Exactly(3_000_000), ..next(&live, BuildSource::Pool) };
         assert_eq!(live.seal(request).unwrap().senders.len(), count);
     }
+}
+
+#[test]
+fn changes_from_outside_do_not_count_among_what_a_block_may_touch() {
+    let genesis = genesis(Fork::Amsterdam, 2, 10, 1_000_000);
+    let place = Place::new("touched");
+    let live = live(&place, &genesis, PoolOptions::default());
+    for slot in 0..600 {
+        live.reader().intervene(COUNTER, Intervention::Slot(U256::from(slot), U256::from(7))).unwrap();
+    }
+    live.pool().submit(&payment(0, 0, 10 * GWEI).encoded_2718(), Origin::External).unwrap();
+    let mut request = next(&live, BuildSource::Pool);
+    request.changes = live.reader().interventions().over(&live.reader().head().hash());
+    let sealed = live.seal(request).unwrap();
+    assert_eq!(sealed.senders.len(), 1);
+    let hash = compute_block_access_list_hash(&sealed.record.list);
+    assert_eq!(sealed.block.block().header.block_access_list_hash, Some(hash));
+    let slots = sealed.record.list.iter().find(|listed| listed.address == COUNTER).unwrap().storage_changes.len();
+    assert_eq!(slots, 600);
 }
 
 #[test]
