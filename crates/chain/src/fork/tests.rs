@@ -203,3 +203,23 @@ fn a_block_is_asked_for_by_its_hash_and_by_its_height_only_while_it_is_there() {
     assert!(by_number.value(account(2)).is_err(), "it is looked at with every batch");
     assert_eq!(by_number.value(account(1)).unwrap(), of_state(&node.state, account(1)), "what is known stays");
 }
+
+#[test]
+fn what_a_hint_could_not_bring_is_asked_for_again_by_who_needs_it() {
+    let node = Arc::new(node());
+    let desk = desk(&node, None);
+    let location = Location::BlockHash(3);
+    node.has_moved.store(true, Ordering::SeqCst);
+    desk.prefetch(&[location]);
+    while !desk.is_idle() {
+        std::thread::yield_now();
+    }
+    node.has_moved.store(false, Ordering::SeqCst);
+    assert_eq!(desk.value(location).unwrap(), Value::BlockHash(B256::repeat_byte(9)));
+    // Who waited is told why not, once.
+    node.has_moved.store(true, Ordering::SeqCst);
+    desk.prefetch(&[Location::BlockHash(4)]);
+    assert!(desk.value(Location::BlockHash(4)).is_err());
+    node.has_moved.store(false, Ordering::SeqCst);
+    assert!(desk.value(Location::BlockHash(4)).is_ok());
+}
