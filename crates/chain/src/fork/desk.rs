@@ -51,8 +51,10 @@ struct Shared {
     /// Whether the node knows blocks by their heights alone. Relaxed: who misses it asks once too often.
     by_number: AtomicBool,
     state: Mutex<State>,
-    /// Something was queued, or it is the end.
+    /// Something was queued, or it is the end. Who waits here takes what is queued.
     queued: Condvar,
+    /// It is the end.
+    stopped: Condvar,
     cache: Mutex<Option<Cache>>,
 }
 
@@ -90,6 +92,7 @@ impl Drop for Desk {
     fn drop(&mut self) {
         self.shared.state().is_stopped = true;
         self.shared.queued.notify_all();
+        self.shared.stopped.notify_all();
         for thread in self.threads.drain(..) {
             // It catches its panics.
             let _ = thread.join();
@@ -123,6 +126,7 @@ impl Desk {
             by_number: AtomicBool::new(false),
             state: Mutex::new(state),
             queued: Condvar::new(),
+            stopped: Condvar::new(),
             cache: Mutex::new(cache),
         };
         let mut desk = Self { shared: Arc::new(shared), threads: Vec::with_capacity(THREADS) };
@@ -397,7 +401,7 @@ impl Shared {
                 Err(error) => {
                     let state = self.state();
                     let is_running = |state: &mut State| !state.is_stopped;
-                    let waited = self.queued.wait_timeout_while(state, pause, is_running);
+                    let waited = self.stopped.wait_timeout_while(state, pause, is_running);
                     if waited.unwrap_or_else(PoisonError::into_inner).0.is_stopped {
                         return Err(error);
                     }
