@@ -14,7 +14,7 @@ use crate::chain_options::EarlyRoot;
 use crate::chain_reader::ChainReader;
 use crate::chain_view::ChainView;
 use crate::fork::Fork;
-use crate::head_change::HeadChange;
+use crate::head_change::{HeadChange, LeaveListener};
 use crate::side_blocks::SideBlocks;
 use crate::tail::Tail;
 use crate::threads::Threads;
@@ -45,6 +45,8 @@ pub struct Chain {
     pub(crate) early_root_transactions_min: usize,
     /// How the head changed since somebody asked; `None`: nobody asks.
     pub(crate) told: Option<HeadChange>,
+    /// Who is told of blocks before they leave the chain.
+    pub(crate) before_leaving: Option<LeaveListener>,
     /// Why nothing can be imported any more.
     pub(crate) broken: Option<String>,
 }

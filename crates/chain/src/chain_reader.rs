@@ -20,7 +20,7 @@ use crate::interventions::Interventions;
 use crate::lookup;
 use alloy_consensus::ReceiptEnvelope;
 use alloy_primitives::B256;
-use motet_state::store::{Store, StoredState};
+use motet_state::store::{Store, StoreError, StoredState};
 use motet_types::{BlockRecord, ChainSpec};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
@@ -170,12 +170,29 @@ impl ChainReader {
     pub fn head_with_state(&self) -> Result<(Arc<ChainBlock>, ChainView), ChainError> {
         for _ in 0..TRIES {
             let head = self.head();
-            if let Some(view) = self.state_of(&head)? {
-                return Ok((head, view));
+            match self.state_of(&head) {
+                Ok(Some(view)) => return Ok((head, view)),
+                Ok(None) | Err(ChainError::Store(StoreError::NoHistory { .. })) => {}
+                Err(error) => return Err(error),
+            }
+            if let Some(found) = self.store_head_with_state()? {
+                return Ok(found);
             }
         }
         let (first, head) = (self.genesis.number(), self.head().number());
         Err(ChainError::NoBlock { number: head, first, head })
+    }
+
+    /// The same where the store has left the block that is said to be the head: the next one is said in a moment. Not of a fork,
+    /// whose own state is not known before.
+    fn store_head_with_state(&self) -> Result<Option<(Arc<ChainBlock>, ChainView)>, ChainError> {
+        if self.is_fork() {
+            return Ok(None);
+        }
+        let state = self.store.state();
+        let block = lookup::canonical_block(&self.store, &self.spec, state.height())?;
+        let block = block.filter(|block| block.hash() == state.hash());
+        Ok(block.map(|block| (Arc::new(block), self.with_interventions(state))))
     }
 
     /// The state after a canonical block, as far back as the history reaches, with the ancestors' hashes for BLOCKHASH.
@@ -235,5 +252,40 @@ impl ChainReader {
             Some(before) => view.with_hash(before, first.parent_hash),
             None => view,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::BuildRequest;
+    use crate::pool::Pool;
+    use crate::{Chain, ChainOptions, EngineExecutor, GenesisBlock};
+    use motet_exec::{Engine, ExecutorConfig};
+    use motet_types::Fork as Rules;
+
+    #[test]
+    fn the_head_has_a_state_while_the_store_is_ahead_of_what_is_said() {
+        let dir = std::env::temp_dir().join(format!("motet-reader-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        let genesis = GenesisBlock::with_spec(&Default::default(), ChainSpec::at_fork(1337, Rules::Shanghai)).unwrap();
+        let (mut chain, _) = Chain::init(&dir, genesis, ChainOptions::small()).unwrap();
+        let pool = Pool::in_memory(chain.reader().clone());
+        let mut executor = EngineExecutor::new(Engine::Sequential, ExecutorConfig::default());
+        let mut make = |chain: &mut Chain, timestamp| {
+            let request = BuildRequest { timestamp, is_kept: true, ..BuildRequest::default() };
+            chain.seal(request, &pool, &mut executor, || 0).unwrap().block
+        };
+        let blocks: Vec<_> = (1..=3).map(|number| make(&mut chain, 12 * number)).collect();
+        let reader = chain.reader().clone();
+        let head = || reader.head_with_state().unwrap().0.hash();
+        chain.set_head(blocks[1].hash()).unwrap();
+        reader.publish(&blocks[2]).unwrap();
+        assert_eq!(head(), blocks[1].hash());
+        let other = make(&mut chain, 100);
+        reader.publish(&blocks[2]).unwrap();
+        assert_eq!(head(), other.hash());
+        drop(chain);
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -3,6 +3,7 @@
 use crate::chain_block::ChainBlock;
 use alloy_consensus::ReceiptEnvelope;
 use motet_types::StateDiff;
+use std::fmt;
 use std::sync::Arc;
 
 /// A block that left the canonical chain or joined it, with what it did.
@@ -23,6 +24,17 @@ pub struct HeadChange {
     pub removed: Vec<HeadBlock>,
     /// Blocks that are now; the last one is the head. Empty where the chain only went back.
     pub added: Vec<HeadBlock>,
+}
+
+/// Hears of blocks that are about to leave the canonical chain, lowest first, before anything of it is on the disk.
+pub(crate) struct LeaveListener(pub(crate) Box<Leaving>);
+
+type Leaving = dyn Fn(&[HeadBlock]) + Send;
+
+impl fmt::Debug for LeaveListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LeaveListener").finish_non_exhaustive()
+    }
 }
 
 /// Hears of each change of the head, in order, from the thread that made it. It must not wait.

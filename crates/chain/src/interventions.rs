@@ -284,10 +284,9 @@ impl Pending {
         }
         let Before { account: before, slot: slot_before } = *before;
         let old = self.changes.accounts.get(&address);
-        let counted = old.map_or(0, locations_of);
-        let mut new = old.cloned().unwrap_or(AccountDiff { account: before, ..AccountDiff::default() });
-        let account = new.account.get_or_insert_default();
-        let mut code = None;
+        let wiped = old.is_some_and(|old| old.wiped);
+        let mut account = old.map_or(before, |old| old.account).unwrap_or_default();
+        let (mut code, mut slot) = (None, None);
         match change {
             Intervention::Balance(balance) => account.balance = balance,
             Intervention::Nonce(nonce) => account.nonce = nonce,
@@ -296,35 +295,44 @@ impl Pending {
                 account.code_hash = keccak256(&bytes);
                 code = Some((account.code_hash, bytes));
             }
-            Intervention::Slot(slot, value) => {
-                let slot_before = if new.wiped { U256::ZERO } else { slot_before };
-                match value == slot_before {
-                    true => new.storage.remove(&slot),
-                    false => new.storage.insert(slot, value),
-                };
+            Intervention::Slot(at, value) => {
+                let slot_before = if wiped { U256::ZERO } else { slot_before };
+                slot = Some((at, Some(value).filter(|value| *value != slot_before)));
             }
         }
+        let has_slots = match (old, slot) {
+            (_, Some((_, Some(_)))) => true,
+            (Some(old), Some((at, None))) => old.storage.keys().any(|other| *other != at),
+            (old, _) => old.is_some_and(|old| !old.storage.is_empty()),
+        };
         // EIP-161: an account that is empty is none, unless there is storage, which would be lost with it.
-        if new.account.is_some_and(|account| account.is_empty())
-            && new.storage.is_empty()
-            && (new.wiped || !has_storage(base, address)?)
-        {
-            new = AccountDiff { account: None, wiped: before.is_some(), ..AccountDiff::default() };
+        let is_none = account.is_empty() && !has_slots && (wiped || !has_storage(base, address)?);
+
+        // Nothing is refused any more. The account may have very many slots, so it is changed in its place.
+        let changes = Arc::make_mut(&mut self.changes);
+        let counted = changes.accounts.get(&address).map_or(0, locations_of);
+        let new = changes.accounts.entry(address).or_default();
+        if is_none {
+            *new = AccountDiff { account: None, wiped: before.is_some(), ..AccountDiff::default() };
+        } else {
+            new.account = Some(account);
+            match slot {
+                Some((at, Some(value))) => drop(new.storage.insert(at, value)),
+                Some((at, None)) => drop(new.storage.remove(&at)),
+                None => {}
+            }
         }
         let is_change = new.account != before || new.wiped || !new.storage.is_empty();
-        let changes = Arc::make_mut(&mut self.changes);
+        let counts = if is_change { locations_of(new) } else { 0 };
+        if !is_change {
+            changes.accounts.remove(&address);
+        }
+        self.locations = self.locations.saturating_sub(counted).saturating_add(counts);
         if let Some((hash, bytes)) = code {
             let length = bytes.len();
             if changes.codes.insert(hash, bytes).is_none() {
                 self.code_bytes = self.code_bytes.saturating_add(length);
             }
-        }
-        self.locations = self.locations.saturating_sub(counted);
-        if is_change {
-            self.locations = self.locations.saturating_add(locations_of(&new));
-            changes.accounts.insert(address, new);
-        } else {
-            changes.accounts.remove(&address);
         }
         Ok(())
     }

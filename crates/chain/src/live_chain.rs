@@ -11,7 +11,7 @@ use crate::chain::Chain;
 use crate::chain_error::{ChainError, ImportError};
 use crate::chain_reader::ChainReader;
 use crate::execution::Execute;
-use crate::head_change::{HeadChange, HeadListener};
+use crate::head_change::{HeadChange, HeadListener, LeaveListener};
 use crate::import::Accepted;
 use crate::pool::{Followed, Pool, PoolOpenError, PoolOpened, PoolOptions};
 use alloy_eip7928::BlockAccessList;
@@ -69,11 +69,13 @@ impl LiveChain {
 
     fn with_pool(mut chain: Chain, executor: Box<dyn Execute + Send>, pool: Pool) -> Self {
         chain.told = Some(HeadChange::default());
-        let reader = chain.reader().clone();
+        let (reader, pool) = (chain.reader().clone(), Arc::new(pool));
+        let keeps = Arc::clone(&pool);
+        chain.before_leaving = Some(LeaveListener(Box::new(move |blocks| keeps.keep_leaving(blocks))));
         let writer = Mutex::new(Writer { chain, executor });
         Self {
             reader,
-            pool: Arc::new(pool),
+            pool,
             writer,
             next_writer: Mutex::default(),
             past_readers: Mutex::default(),

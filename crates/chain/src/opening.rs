@@ -143,6 +143,7 @@ impl Chain {
                 early_root: options.early_root,
                 early_root_transactions_min: options.early_root_transactions_min,
                 told: None,
+                before_leaving: None,
                 broken: None,
             },
             opened,

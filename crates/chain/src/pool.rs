@@ -39,6 +39,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use checks::{HeadFacts, Terms, check_bytes, check_decoded};
 use contents::Contents;
 use durable::Durable;
+use intake::Coming;
 use journal::{Journal, Record};
 use motet_types::{Transaction, TxError};
 use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
@@ -291,7 +292,7 @@ impl Pool {
         checked: Vec<Result<PoolTransaction, PoolError>>,
         origin: Origin,
     ) -> Vec<Result<B256, PoolError>> {
-        let results = self.take_in(checked, origin);
+        let results = self.take_in(checked, Coming::Sent(origin));
         self.tidy_journal();
         results
     }

@@ -216,24 +216,24 @@ impl Producer {
         may_take(&parent, &request, self.live.reader().spec(), self.live.pool())
     }
 
-    /// Whether an interval has a block even without transactions. Not where its timestamp would run ahead of the clock: with
-    /// intervals below a second, timestamps of whole seconds that must rise would do so without end.
+    /// Whether an interval has a block even without transactions. Not where its timestamp would run ahead of the clock, unless
+    /// it is asked for: with intervals below a second, timestamps of whole seconds that must rise would do so without end.
     fn is_empty_due(&self) -> bool {
         let Mining::Interval(_) = self.mining() else { return false };
         let wall = (self.clock.wall)();
         let parent = self.live.reader().head().block().header.timestamp;
-        self.with_settings(|settings| settings.clock.timestamp(wall, parent) <= settings.clock.now(wall))
+        self.with_settings(|settings| !settings.clock.runs_ahead(wall, parent))
     }
 
     /// Makes a block. Whoever calls this holds `making`.
     fn make(&self, unless_empty: bool) -> Result<Sealed, SealError> {
         let begun = lock(&self.plan).begin();
+        // Whoever wants to change the state beside blocks, or go back to another one, waits until this one stands.
+        let held = self.live.reader().interventions().hold();
         let settings = lock(&self.settings).clone();
         let wall = (self.clock.wall)();
         let mut tries = HEAD_TRIES;
         let (timestamp, sealed) = loop {
-            // Whoever wants to change the state beside blocks waits until this one stands.
-            let held = self.live.reader().interventions().hold();
             let parent = self.live.reader().head();
             let mut request = self.request(&parent, &settings, wall);
             request.changes = held.over(&parent.hash());
@@ -248,8 +248,10 @@ impl Producer {
         };
         if sealed.is_ok() {
             let mut now = lock(&self.settings);
-            now.clock.made(wall, timestamp);
             // What was set meanwhile is for the block after this one.
+            if now.clock.next == settings.clock.next {
+                now.clock.made(wall, timestamp);
+            }
             if now.next_prev_randao == settings.next_prev_randao {
                 now.next_prev_randao = None;
             }
@@ -257,6 +259,7 @@ impl Producer {
                 now.next_base_fee = None;
             }
         }
+        drop(held);
         if !matches!(sealed, Err(SealError::Empty)) {
             for listener in lock(&self.listeners).iter() {
                 listener(sealed.as_ref());

@@ -13,7 +13,7 @@ use crate::chain_view::ChainView;
 use crate::encoding::decode_receipts;
 use crate::execution::Execute;
 use crate::fork_choice::is_better_head;
-use crate::head_change::HeadBlock;
+use crate::head_change::{HeadBlock, LeaveListener};
 use crate::import::{Accepted, Beside};
 use crate::recall::recall;
 use crate::receipt_roots::TrieRoots;
@@ -201,6 +201,9 @@ impl Chain {
         let removed = recalled.iter().rev().map(head_block).collect::<Result<Vec<_>, _>>()?;
         let added = branch.iter().map(head_block).collect::<Result<Vec<_>, _>>()?;
 
+        if let Some(LeaveListener(tell)) = self.before_leaving.as_ref().filter(|_| !removed.is_empty()) {
+            tell(&removed);
+        }
         // From here on trie and store move together; a failure half way is for the next opening to sort out.
         let moved = self.move_head(fork, fork_root, &reverses, &branch);
         if let Err(error) = moved {

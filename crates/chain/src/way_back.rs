@@ -40,7 +40,7 @@ impl WayBack {
         Self { number, hash, from: None, overwritten: Vec::new() }
     }
 
-    /// Has it start from what is the head now.
+    /// Has it start from what is the head now, or from nowhere where that leaves the chain meanwhile.
     ///
     /// # Errors
     /// When the older block is not canonical (any more) or too far back, and when the store fails.
@@ -64,11 +64,17 @@ impl WayBack {
             self.overwritten.clear();
         }
         for above in number.saturating_add(1 + self.overwritten.len() as u64)..=height {
-            self.overwritten.push(reader.store().reverse(above).map_err(|error| match error {
+            match reader.store().reverse(above) {
+                Ok(change) => self.overwritten.push(change),
+                // The head went away, and with it perhaps what was to be read.
+                Err(_) if reader.canonical_hash(height)? != Some(head.hash()) => {
+                    *self = Self::to(number, self.hash);
+                    return Ok(());
+                }
                 // The block that was asked for is to be named, not one on the way.
-                StoreError::NoHistory { oldest, .. } => too_old(oldest),
-                error => error,
-            })?);
+                Err(StoreError::NoHistory { oldest, .. }) => return Err(too_old(oldest).into()),
+                Err(error) => return Err(error.into()),
+            }
         }
         self.from = Some((height, head.hash()));
         Ok(())
@@ -152,5 +158,47 @@ impl LiveChain {
         let writer = self.writer();
         way.start_from_head(&self.reader)?;
         ask(writer.chain.trie_by(&way)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::build::BuildRequest;
+    use crate::pool::Pool;
+    use crate::{ChainOptions, EngineExecutor, GenesisBlock};
+    use motet_exec::{Engine, ExecutorConfig};
+    use motet_types::{ChainSpec, Fork};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_head_that_goes_back_meanwhile_is_no_reason_to_refuse() {
+        let dir = std::env::temp_dir().join(format!("motet-way-back-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        let genesis = GenesisBlock::with_spec(&Default::default(), ChainSpec::at_fork(1337, Fork::Shanghai)).unwrap();
+        let (mut chain, _) = Chain::init(&dir, genesis, ChainOptions::small()).unwrap();
+        let pool = Pool::in_memory(chain.reader().clone());
+        let mut executor = EngineExecutor::new(Engine::Sequential, ExecutorConfig::default());
+        let blocks: Vec<_> = (1..=4)
+            .map(|number| {
+                let request = BuildRequest { timestamp: 12 * number, is_kept: true, ..BuildRequest::default() };
+                chain.seal(request, &pool, &mut executor, || 0).unwrap().block
+            })
+            .collect();
+        let high = Arc::clone(chain.head());
+        chain.set_head(blocks[1].hash()).unwrap();
+        // The reader sees the head from before as long as the writer is at it.
+        let reader = chain.reader().clone();
+        reader.publish(&high).unwrap();
+        let live = LiveChain::new(chain, Box::new(executor));
+        let mut way = WayBack::to(1, blocks[0].hash());
+        way.start_from_head(&reader).unwrap();
+        assert_eq!(way.from, None);
+        reader.publish(&blocks[1]).unwrap();
+        way.start_from_head(&reader).unwrap();
+        assert_eq!((way.from, way.overwritten.len()), (Some((2, blocks[1].hash())), 1));
+        live.writer().chain.trie_by(&way).unwrap();
+        drop(live);
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -88,6 +88,8 @@ impl Chain {
             }
             return Err(SealError::Empty);
         }
+        // Changes from outside are no part of what the transactions may touch.
+        check_items(&outcome, &block.block.header, &rules)?;
         let mut diff = match &request.changes {
             None => diff,
             Some(changes) => {
@@ -100,7 +102,7 @@ impl Chain {
         }
         took(&mut times.execute_ns);
 
-        complete(&mut block.block.header, &outcome, &rules)?;
+        complete(&mut block.block.header, &outcome, &rules);
         let transactions = &block.block.body.transactions;
         let (root, (transactions_root, results)) = beside(
             transactions.len() >= SHARED_MIN,
@@ -221,8 +223,17 @@ fn take_out(block: &mut RecoveredBlock, out: &[(TxIndex, TxError)]) -> Vec<(B256
     taken
 }
 
+/// Checks that no more was touched than the gas limit allows. EIP-7928.
+fn check_items(outcome: &BlockOutcome, header: &Header, rules: &BlockRules) -> Result<(), BlockError> {
+    let (items, max) = (list_items(&outcome.record.list), header.gas_limit / ITEM_COST);
+    match rules.is_active(Fork::Amsterdam) && items > max {
+        true => Err(BlockError::AccessListForm(ListFormError::TooLong { items, max })),
+        false => Ok(()),
+    }
+}
+
 /// Puts into a header what execution gave.
-fn complete(header: &mut Header, outcome: &BlockOutcome, rules: &BlockRules) -> Result<(), SealError> {
+fn complete(header: &mut Header, outcome: &BlockOutcome, rules: &BlockRules) {
     header.gas_used = outcome.gas.header;
     header.logs_bloom = outcome.logs_bloom;
     header.receipts_root = outcome.receipts_root;
@@ -233,13 +244,8 @@ fn complete(header: &mut Header, outcome: &BlockOutcome, rules: &BlockRules) -> 
         header.requests_hash = Some(outcome.requests.requests_hash());
     }
     if rules.is_active(Fork::Amsterdam) {
-        let (items, max) = (list_items(&outcome.record.list), header.gas_limit / ITEM_COST);
-        if items > max {
-            return Err(BlockError::AccessListForm(ListFormError::TooLong { items, max }).into());
-        }
         header.block_access_list_hash = Some(compute_block_access_list_hash(&outcome.record.list));
     }
-    Ok(())
 }
 
 /// Does two things, on two threads where that pays.

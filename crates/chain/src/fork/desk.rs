@@ -51,9 +51,19 @@ struct Shared {
     /// Whether the node knows blocks by their heights alone. Relaxed: who misses it asks once too often.
     by_number: AtomicBool,
     state: Mutex<State>,
-    /// Something was queued, or it is the end.
+    /// Something was queued, or it is the end. Who waits here takes what is queued.
     queued: Condvar,
+    /// It is the end.
+    stopped: Condvar,
     cache: Mutex<Option<Cache>>,
+}
+
+/// A question under way.
+#[derive(Clone, Copy, Debug)]
+struct UnderWay {
+    ticket: Ticket,
+    /// Whether somebody reads the location, and it is not a hint alone.
+    is_read: bool,
 }
 
 /// Invariant: a location is in at most one of `known`, `failed` and `under_way`; the tickets in `under_way` are those in
@@ -64,7 +74,7 @@ struct State {
     codes: B256Map<Bytes>,
     code_bytes: usize,
     failed: HashMap<Location, ViewError>,
-    under_way: HashMap<Location, Ticket>,
+    under_way: HashMap<Location, UnderWay>,
     waiting: HashMap<Ticket, Vec<Waker>>,
     queue: VecDeque<Location>,
     issued: u64,
@@ -82,6 +92,7 @@ impl Drop for Desk {
     fn drop(&mut self) {
         self.shared.state().is_stopped = true;
         self.shared.queued.notify_all();
+        self.shared.stopped.notify_all();
         for thread in self.threads.drain(..) {
             // It catches its panics.
             let _ = thread.join();
@@ -115,6 +126,7 @@ impl Desk {
             by_number: AtomicBool::new(false),
             state: Mutex::new(state),
             queued: Condvar::new(),
+            stopped: Condvar::new(),
             cache: Mutex::new(cache),
         };
         let mut desk = Self { shared: Arc::new(shared), threads: Vec::with_capacity(THREADS) };
@@ -124,6 +136,12 @@ impl Desk {
             desk.threads.push(thread.map_err(ForkError::Thread)?);
         }
         Ok(desk)
+    }
+
+    /// Whether nothing is under way.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.shared.state().under_way.is_empty()
     }
 
     /// How many locations were asked for so far.
@@ -161,8 +179,9 @@ impl Desk {
                 break;
             }
             // A hint: what it comes to is for the read to say.
-            if !matches!(location, Location::Code(_)) && !state.failed.contains_key(location) {
-                let _ = state.read(*location, &self.shared.queued);
+            let is_answered = state.known.contains_key(location) || state.failed.contains_key(location);
+            if !matches!(location, Location::Code(_)) && !is_answered {
+                state.ask(*location, &self.shared.queued);
             }
         }
     }
@@ -208,16 +227,21 @@ impl State {
         if let Some(error) = self.failed.remove(&location) {
             return Err(error);
         }
-        if let Some(ticket) = self.under_way.get(&location) {
-            return Ok(Read::Pending(*ticket));
-        }
-        let ticket = Ticket(self.issued | TICKET);
-        self.issued = self.issued.wrapping_add(1) & !TICKET;
-        self.under_way.insert(location, ticket);
-        self.waiting.insert(ticket, Vec::new());
-        self.queue.push_back(location);
-        queued.notify_one();
-        Ok(Read::Pending(ticket))
+        let under_way = self.ask(location, queued);
+        under_way.is_read = true;
+        Ok(Read::Pending(under_way.ticket))
+    }
+
+    /// The question for a location that is neither known nor a code.
+    fn ask(&mut self, location: Location, queued: &Condvar) -> &mut UnderWay {
+        self.under_way.entry(location).or_insert_with(|| {
+            let ticket = Ticket(self.issued | TICKET);
+            self.issued = self.issued.wrapping_add(1) & !TICKET;
+            self.waiting.insert(ticket, Vec::new());
+            self.queue.push_back(location);
+            queued.notify_one();
+            UnderWay { ticket, is_read: false }
+        })
     }
 
     fn keep(&mut self, found: Found) {
@@ -245,15 +269,17 @@ impl State {
 
     /// Ends a question. The answer is who waits for it.
     fn end(&mut self, location: Location, answer: Result<Found, String>) -> Vec<Waker> {
+        let under_way = self.under_way.remove(&location);
         match answer {
             Ok(_) if self.code_bytes > CODE_BYTES_MAX => {
                 self.fail(location, format!("more than {CODE_BYTES_MAX} bytes of code were read from the remote node"));
             }
             Ok(found) => self.keep(found),
+            // Whoever reads it later is not to be told what was then.
+            Err(_) if under_way.is_some_and(|under_way| !under_way.is_read) => {}
             Err(reason) => self.fail(location, reason),
         }
-        let ticket = self.under_way.remove(&location);
-        ticket.and_then(|ticket| self.waiting.remove(&ticket)).unwrap_or_default()
+        under_way.and_then(|under_way| self.waiting.remove(&under_way.ticket)).unwrap_or_default()
     }
 
     fn fail(&mut self, location: Location, reason: String) {
@@ -375,7 +401,7 @@ impl Shared {
                 Err(error) => {
                     let state = self.state();
                     let is_running = |state: &mut State| !state.is_stopped;
-                    let waited = self.queued.wait_timeout_while(state, pause, is_running);
+                    let waited = self.stopped.wait_timeout_while(state, pause, is_running);
                     if waited.unwrap_or_else(PoisonError::into_inner).0.is_stopped {
                         return Err(error);
                     }

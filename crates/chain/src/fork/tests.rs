@@ -4,7 +4,9 @@ use alloy_primitives::{Address, Bytes, U256};
 use motet_types::{MemoryState, StateView};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use serde_json::json;
+use std::sync::Condvar;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 /// A node over a state in memory, which can be told to fail.
 #[derive(Debug, Default)]
@@ -202,4 +204,79 @@ fn a_block_is_asked_for_by_its_hash_and_by_its_height_only_while_it_is_there() {
     node.has_moved.store(true, Ordering::SeqCst);
     assert!(by_number.value(account(2)).is_err(), "it is looked at with every batch");
     assert_eq!(by_number.value(account(1)).unwrap(), of_state(&node.state, account(1)), "what is known stays");
+}
+
+#[test]
+fn what_a_hint_could_not_bring_is_asked_for_again_by_who_needs_it() {
+    let node = Arc::new(node());
+    let desk = desk(&node, None);
+    let location = Location::BlockHash(3);
+    node.has_moved.store(true, Ordering::SeqCst);
+    desk.prefetch(&[location]);
+    while !desk.is_idle() {
+        std::thread::yield_now();
+    }
+    node.has_moved.store(false, Ordering::SeqCst);
+    assert_eq!(desk.value(location).unwrap(), Value::BlockHash(B256::repeat_byte(9)));
+    // Who waited is told why not, once.
+    node.has_moved.store(true, Ordering::SeqCst);
+    desk.prefetch(&[Location::BlockHash(4)]);
+    assert!(desk.value(Location::BlockHash(4)).is_err());
+    node.has_moved.store(false, Ordering::SeqCst);
+    assert!(desk.value(Location::BlockHash(4)).is_ok());
+}
+
+/// Refuses one account until all others have been asked for.
+#[derive(Debug)]
+struct Stubborn {
+    others: Mutex<u64>,
+    asked: Condvar,
+    refused: AtomicU32,
+    had_to_wait: AtomicBool,
+}
+
+const REFUSED: u64 = 100;
+const OTHERS: u64 = 20;
+
+impl RemoteNode for Stubborn {
+    fn name(&self) -> &str {
+        "stubborn"
+    }
+
+    fn batch(&self, calls: &[RemoteCall]) -> Result<Vec<Result<serde_json::Value, String>>, RemoteError> {
+        let of = |call: &RemoteCall| call.params[0].as_str().and_then(|text| text.parse::<Address>().ok()).unwrap();
+        if calls.iter().any(|call| of(call) == address(REFUSED)) {
+            let others = self.others.lock().unwrap();
+            if self.refused.fetch_add(1, Ordering::SeqCst) > 0 {
+                // By the pause before this, the other thread had all the time that it needs.
+                let waited = self.asked.wait_timeout_while(others, Duration::from_secs(60), |others| *others < OTHERS);
+                self.had_to_wait.fetch_or(waited.unwrap().1.timed_out(), Ordering::SeqCst);
+            }
+            return Err(RemoteError { url: "stubborn".to_owned(), reason: "not this one".to_owned() });
+        }
+        *self.others.lock().unwrap() += calls.len() as u64 / 3;
+        self.asked.notify_all();
+        Ok(calls.iter().map(|call| Ok(json!(if call.method == "eth_getCode" { "0x" } else { "0x1" }))).collect())
+    }
+}
+
+#[test]
+fn a_question_that_is_refused_keeps_no_other_waiting() {
+    let node = Stubborn {
+        others: Mutex::new(0),
+        asked: Condvar::new(),
+        refused: AtomicU32::new(0),
+        had_to_wait: AtomicBool::new(false),
+    };
+    let node = Arc::new(node);
+    let desk = Desk::start(Arc::clone(&node) as Arc<dyn RemoteNode>, 7, B256::repeat_byte(7), None).unwrap();
+    desk.prefetch(&[Location::Account(address(REFUSED))]);
+    while node.refused.load(Ordering::SeqCst) == 0 {
+        std::thread::yield_now();
+    }
+    for n in 0..OTHERS {
+        desk.value(Location::Account(address(n))).unwrap();
+    }
+    assert!(desk.value(Location::Account(address(REFUSED))).is_err());
+    assert!(!node.had_to_wait.load(Ordering::SeqCst));
 }

@@ -281,6 +281,18 @@ fn what_is_too_large_is_refused_and_changes_nothing() {
     assert_eq!(reader.interventions().over(&head), before);
 }
 
+/// Each as a change of a copy of all before it, these would take minutes.
+#[test]
+fn very_many_slots_of_one_account_cost_one_look_at_each() {
+    let place = Place::new("slots");
+    let (chain, _) = chain(&place.0);
+    let (reader, head, count) = (chain.reader(), chain.head().hash(), 1 << 17);
+    for slot in 0..count {
+        reader.intervene(address(1), Intervention::Slot(U256::from(slot + 10), U256::from(1))).unwrap();
+    }
+    assert_eq!(reader.interventions().over(&head).unwrap().accounts[&address(1)].storage.len(), count);
+}
+
 /// A node without any state, which notes how it was asked.
 #[derive(Debug, Default)]
 struct Watcher {

@@ -46,6 +46,11 @@ impl HeadFacts {
         let base_fee = if rules.is_active(Fork::London) { next_base_fee(header) } else { 0 };
         Self { rules, gas_limit: header.gas_limit, base_fee }
     }
+
+    /// The same without what may be otherwise a few blocks on: for transactions that were promised, and wait for such a time.
+    pub(crate) fn for_promised(&self) -> Self {
+        Self { rules: self.rules.clone(), gas_limit: u64::MAX, base_fee: 0 }
+    }
 }
 
 /// By what transactions are judged.

@@ -86,6 +86,20 @@ impl Contents {
         self.place(Arc::new(tx), unknown, limits)
     }
 
+    /// Takes in again what an undone block had, if it can ever be valid: it may wait for others, but what has its nonce by now
+    /// goes for a better one alone.
+    pub(crate) fn give_back(
+        &mut self,
+        tx: PoolTransaction,
+        purse: Option<Purse>,
+        limits: &PoolLimits,
+    ) -> Result<Inserted, PoolError> {
+        if let Some(before) = self.senders.get(&tx.sender).and_then(|sender| sender.get(tx.nonce())) {
+            check_replacement(&before.tx, &tx, limits)?;
+        }
+        self.restore(Arc::new(tx), purse, limits)
+    }
+
     /// Takes in again what was promised before, if it can ever be valid: it may wait for others, and takes the place of what
     /// has its nonce.
     pub(crate) fn restore(

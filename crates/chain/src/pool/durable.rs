@@ -9,8 +9,8 @@ use super::journal::{Fresh, Journal, Record};
 use super::limits::Origin;
 use super::transaction::PoolTransaction;
 use crate::chain_error::ChainError;
+use alloy_primitives::Address;
 use alloy_primitives::map::{AddressMap, B256Set, HashMap};
-use alloy_primitives::{Address, B256};
 use std::collections::hash_map::Entry;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -94,7 +94,7 @@ impl Pool {
     /// # Errors
     /// When accounts of senders cannot be read. Nothing can be said of what was promised then.
     pub(super) fn restore(&self, records: &[Record]) -> Result<(usize, usize), ChainError> {
-        let head = self.contents().head.clone();
+        let head = self.contents().head.for_promised();
         let terms = self.terms(&head, Origin::Local);
         let checked = self.on_threads(records, |record| match record {
             Record::Sent(raw) => Some(check_bytes(raw, None, terms)),
@@ -123,26 +123,44 @@ impl Pool {
     }
 }
 
-/// The transactions that a journal leaves, with their place in it: those that were not taken out after they came last, and of
-/// those with one nonce the last.
+/// What a journal says of one nonce of a sender.
+struct OfNonce {
+    /// Where the transaction came, or the first of those that one after the other took each other's place.
+    place: u64,
+    /// The last one; `None`: it was taken out after it came.
+    tx: Option<Arc<PoolTransaction>>,
+    /// Whether all above this one in the file took each other's place.
+    is_replacing: bool,
+}
+
+/// The transactions that a journal leaves, with their place in it: of those with one nonce the last, if it was not taken out
+/// after it came. Those before it are gone in any case: it took their place.
 fn live_of<'a>(
     records: impl DoubleEndedIterator<Item = (&'a Record, Option<Result<PoolTransaction, PoolError>>)> + ExactSizeIterator,
 ) -> Vec<(u64, Arc<PoolTransaction>)> {
     let mut removed: B256Set = B256Set::default();
-    let mut live: HashMap<(Address, u64), (u64, Arc<PoolTransaction>)> = HashMap::default();
+    let mut nonces: HashMap<(Address, u64), OfNonce> = HashMap::default();
     for (place, (record, checked)) in (0..records.len() as u64).rev().zip(records.rev()) {
         if let Record::Removed(hash) = record {
             removed.insert(*hash);
         }
         let Some(Ok(tx)) = checked else { continue };
-        let hash: B256 = tx.hash();
-        if !removed.contains(&hash) {
-            let of_nonce = live.entry((tx.sender, tx.nonce())).or_insert_with(|| (place, Arc::new(tx)));
-            // A replacement stands where the first one stood.
-            of_nonce.0 = place;
+        let is_removed = removed.contains(&tx.hash());
+        match nonces.entry((tx.sender, tx.nonce())) {
+            Entry::Vacant(of_nonce) => {
+                let tx = (!is_removed).then(|| Arc::new(tx));
+                of_nonce.insert(OfNonce { place, tx, is_replacing: true });
+            }
+            Entry::Occupied(mut of_nonce) => {
+                let of_nonce = of_nonce.get_mut();
+                of_nonce.is_replacing &= !is_removed;
+                if of_nonce.is_replacing {
+                    of_nonce.place = place;
+                }
+            }
         }
     }
-    in_order(live.into_values().collect())
+    in_order(nonces.into_values().filter_map(|OfNonce { place, tx, .. }| Some((place, tx?))).collect())
 }
 
 /// In the order in which they came, but no transaction before one of its sender with a lower nonce: what came late below

@@ -4,10 +4,14 @@ use super::Pool;
 use super::account::Purse;
 use super::checks::{HeadFacts, check_decoded};
 use super::contents::Inserted;
+use super::durable::record_of;
+use super::intake::Coming;
+use super::journal::Record;
 use super::limits::Origin;
 use super::transaction::PoolTransaction;
 use crate::chain_error::ChainError;
 use crate::head_change::{HeadBlock, HeadChange};
+use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_eips::eip7594::BlobTransactionSidecarVariant;
 use alloy_primitives::map::{AddressSet, B256Set, HashMap};
 use alloy_primitives::{Address, B256};
@@ -71,6 +75,27 @@ impl Pool {
         followed
     }
 
+    /// Has the journal hold the transactions of blocks that are about to leave the chain: should the process end before they are
+    /// given back, nothing else would have them.
+    pub(crate) fn keep_leaving(&self, blocks: &[HeadBlock]) {
+        if self.journal.is_none() {
+            return;
+        }
+        let with_blobs: HashMap<B256, Arc<PoolTransaction>> =
+            self.contents().included_blobs.iter().map(|tx| (tx.hash(), Arc::clone(tx))).collect();
+        let mut records = Vec::new();
+        for tx in blocks.iter().flat_map(|block| &block.block.block().body.transactions).take(REINSTATED_MAX) {
+            match with_blobs.get(tx.tx_hash()) {
+                Some(tx) => record_of(tx).put(&mut records),
+                // Without its blobs it could not come back.
+                None if tx.is_eip4844() => {}
+                None => Record::Sent(tx.encoded_2718().into()).put(&mut records),
+            }
+        }
+        // Where it cannot be written they are given back all the same, unless the process ends before.
+        let _ = self.write_journal(self.contents(), &records);
+    }
+
     /// Looks again at senders whose accounts were changed without a block.
     ///
     /// # Errors
@@ -108,14 +133,14 @@ impl Pool {
         if back.is_empty() {
             return beyond;
         }
-        let head = self.contents().head.clone();
+        let head = self.contents().head.for_promised();
         let terms = self.terms(&head, Origin::Local);
         let checked: Vec<Option<PoolTransaction>> = self.on_threads(&back, |tx| {
             let sidecar = sidecars.get(tx.tx_hash()).cloned();
             check_decoded(tx.clone(), sidecar, None, terms).ok()
         });
         // Those that are not valid any more were in a block that is not, either: nobody was promised more.
-        let _ = self.take_in(checked.into_iter().flatten().map(Ok).collect(), Origin::Local);
+        let _ = self.take_in(checked.into_iter().flatten().map(Ok).collect(), Coming::GivenBack);
         beyond
     }
 }
@@ -127,10 +152,43 @@ fn hashes_of(block: &HeadBlock) -> impl Iterator<Item = B256> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Chain, ChainBlock, ChainOptions, GenesisBlock};
+    use crate::{BuildRequest, Chain, ChainBlock, ChainOptions, EngineExecutor, GenesisBlock, LiveChain, PoolOptions};
     use alloy_consensus::{BlockBody, SignableTransaction as _, TxLegacy};
+    use alloy_genesis::{Genesis, GenesisAccount};
     use alloy_primitives::{Signature, U256};
-    use motet_types::{Block, ChainSpec, Fork};
+    use motet_exec::{Engine, ExecutorConfig};
+    use motet_types::{Block, ChainSpec, Fork, impersonated_signature};
+
+    #[test]
+    fn what_undone_blocks_had_is_there_however_soon_the_process_ends() {
+        let dir = std::env::temp_dir().join(format!("motet-leaving-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        let person = Address::repeat_byte(1);
+        let rich = GenesisAccount::default().with_balance(U256::MAX >> 1);
+        let genesis = Genesis { gas_limit: 30_000_000, alloc: [(person, rich)].into(), ..Genesis::default() };
+        let genesis = GenesisBlock::with_spec(&genesis, ChainSpec::at_fork(1337, Fork::Shanghai)).unwrap();
+        let journal = Some(dir.join("pool.journal"));
+        let options = PoolOptions { journal, takes_impersonated: true, ..PoolOptions::default() };
+        let open = || {
+            let (chain, _) = Chain::init(&dir, genesis.clone(), ChainOptions::small()).unwrap();
+            let executor = EngineExecutor::new(Engine::Sequential, ExecutorConfig::default());
+            LiveChain::open(chain, Box::new(executor), options.clone()).unwrap().0
+        };
+        let live = open();
+        let start = live.reader().head();
+        let tx = TxLegacy { gas_price: 10_000_000_000, gas_limit: 21_000, to: person.into(), ..TxLegacy::default() };
+        let tx: Transaction = tx.into_signed(impersonated_signature(person)).into();
+        let hash = live.pool().submit(&tx.encoded_2718(), Origin::Local).unwrap();
+        let request =
+            BuildRequest { timestamp: start.block().header.timestamp + 12, is_kept: true, ..BuildRequest::default() };
+        assert_eq!(live.seal(request).unwrap().senders, [person].to_vec().into());
+        live.pool().compact_journal().unwrap();
+        // The process ends before the pool is told.
+        live.writer().chain.set_head(start.hash()).unwrap();
+        drop(live);
+        assert!(open().pool().get(&hash).is_some());
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 
     #[test]
     fn transactions_that_are_too_many_to_come_back_are_counted() {

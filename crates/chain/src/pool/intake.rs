@@ -17,6 +17,15 @@ use alloy_primitives::map::{AddressMap, B256Set};
 use alloy_primitives::{Address, B256};
 use std::sync::Arc;
 
+/// By which rules transactions come in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Coming {
+    /// Somebody sent them.
+    Sent(Origin),
+    /// Blocks had them that left the chain. They were promised before, so what keeps others in bounds keeps none of them out.
+    GivenBack,
+}
+
 /// Accounts of senders, or why they cannot be read.
 type Purses = AddressMap<Result<Purse, PoolError>>;
 
@@ -26,7 +35,7 @@ impl Pool {
     pub(super) fn take_in(
         &self,
         checked: Vec<Result<PoolTransaction, PoolError>>,
-        origin: Origin,
+        coming: Coming,
     ) -> Vec<Result<B256, PoolError>> {
         let (version, purses) = self.purses_of(&checked);
         // Made before the lock is taken.
@@ -46,7 +55,11 @@ impl Pool {
                         None => self.purse_now(&contents, tx.sender)?,
                     }),
                 };
-                let inserted = contents.insert(tx, purse, &self.options.limits, origin)?;
+                let limits = &self.options.limits;
+                let inserted = match coming {
+                    Coming::Sent(origin) => contents.insert(tx, purse, limits, origin)?,
+                    Coming::GivenBack => contents.give_back(tx, purse, limits)?,
+                };
                 if let Some(record) = record {
                     record.put(&mut records);
                 }
@@ -84,7 +97,9 @@ impl Pool {
                 },
             };
             // Who took its place meanwhile is better.
-            let _ = contents.restore(tx, purse, &self.options.limits);
+            if contents.senders.get(&tx.sender).is_none_or(|sender| sender.get(tx.nonce()).is_none()) {
+                let _ = contents.restore(tx, purse, &self.options.limits);
+            }
         }
     }
 
@@ -166,6 +181,34 @@ mod tests {
         assert_eq!((held(), pool.status()), (before, status));
         let (pending, queued) = pool.content_from(person(2));
         assert_eq!((pending.len(), queued.len()), (1, 0));
+        drop(chain);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn who_was_promised_a_place_meanwhile_keeps_it() {
+        let dir = std::env::temp_dir().join(format!("motet-intake-meanwhile-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        let person = Address::repeat_byte(1);
+        let rich = GenesisAccount::default().with_balance(U256::MAX >> 1);
+        let genesis = Genesis { gas_limit: 30_000_000, alloc: [(person, rich)].into(), ..Genesis::default() };
+        let genesis = GenesisBlock::with_spec(&genesis, ChainSpec::at_fork(1337, Fork::Prague)).unwrap();
+        let (chain, _) = Chain::init(&dir, genesis, ChainOptions::small()).unwrap();
+        let pool = Pool::in_memory(chain.reader().clone());
+        let send = |gas_price: u128| {
+            let tx = TxLegacy { gas_price, gas_limit: 21_000, to: person.into(), ..TxLegacy::default() };
+            let tx: Transaction = tx.into_signed(Signature::test_signature()).into();
+            pool.submit_recovered(tx, person, Origin::External).unwrap()
+        };
+        // The second went for the third, before the journal refused it in place of the first.
+        let first = send(1_000_000_000);
+        let gone = pool.get(&first).unwrap();
+        let second = send(2_000_000_000);
+        let third = send(4_000_000_000);
+        let mut results = [Ok(second)];
+        pool.take_back(&mut results, vec![gone], &PoolError::Journal("full".to_owned()));
+        assert!(results[0].is_err());
+        assert!(pool.get(&third).is_some() && pool.get(&first).is_none());
         drop(chain);
         std::fs::remove_dir_all(&dir).unwrap();
     }

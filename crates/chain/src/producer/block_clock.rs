@@ -34,6 +34,12 @@ impl BlockClock {
         }
     }
 
+    /// Whether a block on this parent would be later than the clock shows, without having been asked for like this.
+    pub fn runs_ahead(&self, wall: u64, parent: u64) -> bool {
+        let is_asked_for = self.next.is_some() || self.interval.is_some();
+        !is_asked_for && self.timestamp(wall, parent) > self.now(wall)
+    }
+
     /// A block with this timestamp was made at this time.
     pub fn made(&mut self, wall: u64, timestamp: u64) {
         if self.next.take().is_some() {

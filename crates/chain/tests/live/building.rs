@@ -5,12 +5,15 @@ use crate::world::{
     payment, sign, signed,
 };
 use alloy_consensus::{Transaction as _, TxEip7702};
+use alloy_eip7928::compute_block_access_list_hash;
 use alloy_eips::eip2718::Encodable2718;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_eips::eip7702::Authorization;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use motet_chain::pool::Origin;
-use motet_chain::{BuildSource, GasLimit, GenesisBlock, LiveChain, PoolOptions, SealError, Sealed};
+use motet_chain::{
+    BuildRequest, BuildSource, GasLimit, GenesisBlock, Intervention, LiveChain, PoolOptions, SealError, Sealed,
+};
 use motet_exec::Engine;
 use motet_types::{Fork, Transaction, TxError};
 use rand::rngs::SmallRng;
@@ -290,6 +293,54 @@ fn a_reorganisation_tells_receipts_and_gives_transactions_back() {
     assert_eq!(heard[3].added[0].receipts, first.receipts);
     assert_eq!(heard[3].added[0].diff, first.diff);
     assert_eq!(first.block.block().body.transactions[0].gas_limit(), 90_000);
+}
+
+#[test]
+fn all_of_undone_blocks_comes_back_whatever_the_purse_covers_at_once() {
+    let genesis = genesis(Fork::Osaka, 2, 10, 1_000_000);
+    let place = Place::new("given-back");
+    let live = live(&place, &genesis, PoolOptions::default());
+    let start = live.reader().head().hash();
+    // Each may cost six ether, of which the purse has ten, and costs little.
+    let dear = |nonce| call(0, nonce, 6000 * GWEI, 1_000_000, Address::repeat_byte(0xee), Bytes::new(), U256::from(1));
+    let mut paid = Vec::new();
+    let mut pay = |live: &LiveChain, tx: Transaction, gas_limit| {
+        paid.push(live.pool().submit(&tx.encoded_2718(), Origin::External).unwrap());
+        let request = BuildRequest { gas_limit, ..next(live, BuildSource::Pool) };
+        assert_eq!(live.seal(request).unwrap().senders.len(), 1);
+    };
+    pay(&live, dear(0), GasLimit::Parent);
+    pay(&live, dear(1), GasLimit::Exactly(2_000_000));
+    // No block on the first one may have so much.
+    let large = call(0, 2, 50 * GWEI, 1_500_000, Address::repeat_byte(0xee), Bytes::new(), U256::from(1));
+    pay(&live, large, GasLimit::Parent);
+    live.set_head(start).unwrap();
+    assert!(paid.iter().all(|hash| live.pool().get(hash).is_some()));
+    let status = live.pool().status();
+    assert_eq!((status.pending, status.queued), (1, 2));
+    for count in [1, 2] {
+        let request = BuildRequest { gas_limit: GasLimit::Exactly(3_000_000), ..next(&live, BuildSource::Pool) };
+        assert_eq!(live.seal(request).unwrap().senders.len(), count);
+    }
+}
+
+#[test]
+fn changes_from_outside_do_not_count_among_what_a_block_may_touch() {
+    let genesis = genesis(Fork::Amsterdam, 2, 10, 1_000_000);
+    let place = Place::new("touched");
+    let live = live(&place, &genesis, PoolOptions::default());
+    for slot in 0..600 {
+        live.reader().intervene(COUNTER, Intervention::Slot(U256::from(slot), U256::from(7))).unwrap();
+    }
+    live.pool().submit(&payment(0, 0, 10 * GWEI).encoded_2718(), Origin::External).unwrap();
+    let mut request = next(&live, BuildSource::Pool);
+    request.changes = live.reader().interventions().over(&live.reader().head().hash());
+    let sealed = live.seal(request).unwrap();
+    assert_eq!(sealed.senders.len(), 1);
+    let hash = compute_block_access_list_hash(&sealed.record.list);
+    assert_eq!(sealed.block.block().header.block_access_list_hash, Some(hash));
+    let slots = sealed.record.list.iter().find(|listed| listed.address == COUNTER).unwrap().storage_changes.len();
+    assert_eq!(slots, 600);
 }
 
 #[test]

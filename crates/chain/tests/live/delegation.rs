@@ -94,3 +94,22 @@ fn who_has_more_than_one_transaction_is_not_delegated() {
     // Its own sender is one of those whom it delegates.
     submit(&live, &delegates(2, 1, 10 * GWEI, &[(2, 2)], GIVER)).unwrap_err();
 }
+
+#[test]
+fn who_is_delegated_gets_all_back_that_undone_blocks_had() {
+    let genesis = genesis(Fork::Osaka, 4, 10, 30_000_000);
+    let place = Place::new("undelegated");
+    let live = live(&place, &genesis, PoolOptions::default());
+    submit(&live, &delegates(0, 0, 10 * GWEI, &[(1, 0)], GIVER)).unwrap();
+    let start = live.seal(next(&live, BuildSource::Pool)).unwrap().block.hash();
+    let paid: Vec<B256> = (1..4)
+        .map(|nonce| {
+            let hash = submit(&live, &payment(1, nonce, 10 * GWEI)).unwrap();
+            assert_eq!(live.seal(next(&live, BuildSource::Pool)).unwrap().senders.len(), 1);
+            hash
+        })
+        .collect();
+    live.set_head(start).unwrap();
+    assert!(paid.iter().all(|hash| live.pool().get(hash).is_some()));
+    assert_eq!(live.seal(next(&live, BuildSource::Pool)).unwrap().senders.len(), 3);
+}

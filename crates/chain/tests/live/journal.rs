@@ -5,7 +5,7 @@ use crate::world::{ETHER, GWEI, Place, address, boxed, call, engine, genesis, li
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{B256, Bytes, U256, hex};
 use motet_chain::pool::{Origin, PoolOpened};
-use motet_chain::{BuildSource, Chain, ChainOptions, Intervention, LiveChain, PoolOptions};
+use motet_chain::{BuildSource, Chain, ChainOptions, GasLimit, Intervention, LiveChain, PoolLimits, PoolOptions};
 use motet_exec::Engine;
 use motet_types::Fork;
 use std::collections::BTreeSet;
@@ -102,6 +102,51 @@ fn what_was_taken_out_stays_out_however_often_it_came() {
     second.pool().submit(&raw, Origin::External).unwrap();
     drop(second);
     assert_eq!(content(&reopen(&place).0).len(), 2);
+}
+
+#[test]
+fn what_was_replaced_does_not_come_back_for_what_took_its_place() {
+    let genesis = genesis(Fork::Prague, PEOPLE, 10, 400_000);
+    let place = Place::new("replaced");
+    let first = live(&place, &genesis, options(place.path()));
+    let submit = |live: &LiveChain, nonce, gwei: u128| {
+        live.pool().submit(&payment(0, nonce, gwei * GWEI).encoded_2718(), Origin::External).unwrap()
+    };
+    submit(&first, 0, 10);
+    submit(&first, 0, 20);
+    let last = submit(&first, 0, 40);
+    let stays = [submit(&first, 1, 10)];
+    first.pool().remove(&last).unwrap();
+    assert_eq!(content(&first), stays);
+    drop(first);
+    let (second, opened) = reopen(&place);
+    assert_eq!((content(&second).as_slice(), opened.restored), (stays.as_slice(), 1));
+    // Sent once more it is as good as anything.
+    let again = submit(&second, 0, 10);
+    drop(second);
+    assert_eq!(content(&reopen(&place).0), [again, stays[0]]);
+}
+
+#[test]
+fn what_no_block_of_now_could_take_waits_over_a_restart() {
+    let genesis = genesis(Fork::Prague, PEOPLE, 10, 1_000_000);
+    let place = Place::new("not-now");
+    let limits = PoolLimits { base_fee_required: true, ..PoolLimits::default() };
+    let options = PoolOptions { limits, ..options(place.path()) };
+    let first = live(&place, &genesis, options.clone());
+    let large = call(0, 0, 500 * GWEI, 1_000_000, address(1), Bytes::new(), U256::from(1));
+    let held: BTreeSet<B256> = [large, payment(1, 0, 10 * GWEI)]
+        .map(|tx| first.pool().submit(&tx.encoded_2718(), Origin::External).unwrap())
+        .into();
+    let mut request = next(&first, BuildSource::These(Vec::new()));
+    (request.gas_limit, request.base_fee) = (GasLimit::Exactly(900_000), Some(100_000_000_000));
+    first.seal(request).unwrap();
+    assert_eq!(content(&first).into_iter().collect::<BTreeSet<_>>(), held);
+    drop(first);
+    let (chain, _) = Chain::open(place.path(), ChainOptions::small()).unwrap();
+    let executor = boxed(engine(Engine::Sequential, 1, None));
+    let (second, opened) = LiveChain::open(chain, executor, options).unwrap();
+    assert_eq!((content(&second).into_iter().collect::<BTreeSet<_>>(), opened.dropped), (held, 0));
 }
 
 #[test]
