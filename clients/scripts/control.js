@@ -22,6 +22,15 @@ await main(async ({ url, note }) => {
     await note(`${prefix}: what is set`, Promise.all([call('eth_getBalance', somebody, 'latest'), call('eth_getTransactionCount', somebody, 'latest'), call('eth_getCode', somebody, 'latest'), call('eth_getStorageAt', somebody, '0x0', 'latest')]));
     await note(`${prefix}_impersonateAccount`, call(`${prefix}_impersonateAccount`, somebody));
     await note(`${prefix}_stopImpersonatingAccount`, call(`${prefix}_stopImpersonatingAccount`, somebody));
+    await note(`${prefix}: a contract that is impersonated sends`, async () => {
+      const contract = `0x${'00'.repeat(18)}${prefix === 'anvil' ? 'dd' : 'ee'}dd`;
+      await call(`${prefix}_setCode`, contract, '0x00');
+      await call(`${prefix}_setBalance`, contract, '0xde0b6b3a7640000');
+      await call(`${prefix}_impersonateAccount`, contract);
+      const hash = await call('eth_sendTransaction', { from: contract, to: accounts[1], value: '0x7' });
+      const { status, from, gasUsed } = await until(() => call('eth_getTransactionReceipt', hash));
+      return { status, from, gasUsed };
+    });
     await note(`${prefix}_mine`, async () => [await call(`${prefix}_mine`, '0x3'), await head()]);
     await note(`${prefix}_mine with an interval`, async () => {
       const before = await time();

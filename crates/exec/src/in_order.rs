@@ -17,7 +17,7 @@ use crate::system;
 use crate::tally::Tally;
 use crate::vm::{
     AccountInfo, Bytecode, Database, EvmState, Executed, FeePolicy, HashMemo, Vm, VmAccount, VmDb, VmError, VmRoom,
-    block_env, cfg_env, tx_env,
+    block_env, cfg_of, tx_env,
 };
 use alloy_consensus::Transaction as _;
 use alloy_eip7928::BlockAccessIndex;
@@ -159,7 +159,7 @@ impl<'a, V: StateView + ?Sized> InOrder<'a, V> {
             parent,
             hashes: HashMemo::default(),
         };
-        let vm = Vm::new(db, cfg_env(input.rules), block_env(input.block, input.rules), room);
+        let vm = Vm::new(db, cfg_of(input.block, input.rules), block_env(input.block, input.rules), room);
         let tally = Tally::new(input);
         let left_out = Vec::new();
         let mut this = Self { input, vm, tally, sink, system_calls_skipped: 0, turns: 0, left_out };

@@ -32,7 +32,7 @@ use crate::scheduler::{Counts, Event, Limits, Scheduler, Task, WaitFor};
 use crate::speculate::{Observations, Shared, Source, SpeculativeDb, Wait};
 use crate::stop::Stop;
 use crate::sync::{AtomicBool, AtomicU32, Mutex, Ordering};
-use crate::vm::{BlockEnv, CfgEnv, Executed, FeePolicy, Vm, VmError, block_env, cfg_env, tx_env};
+use crate::vm::{BlockEnv, CfgEnv, Executed, FeePolicy, Vm, VmError, block_env, cfg_of, tx_env};
 use alloy_consensus::Transaction as _;
 use alloy_primitives::Bloom;
 use corosensei::stack::DefaultStack;
@@ -217,7 +217,7 @@ pub(crate) fn run<'a, V: StateView + ?Sized>(
     let run = Run {
         input,
         plan,
-        cfg: cfg_env(input.rules),
+        cfg: cfg_of(input.block, input.rules),
         block: block_env(input.block, input.rules),
         shared,
         desk: Arc::new(Desk::new(

@@ -37,7 +37,7 @@ use crate::ledger::Ledger;
 use crate::list_index::ListIndex;
 use crate::parent::Parent;
 use crate::system;
-use crate::vm::{CodeCache, EvmState, ExecutionResult, InspectedVm, VmContext, VmError, block_env, cfg_env, tx_env};
+use crate::vm::{CodeCache, EvmState, ExecutionResult, InspectedVm, VmContext, VmError, block_env, cfg_of, tx_env};
 use alloy_primitives::map::HashSet;
 use alloy_primitives::{B256, Bytes};
 use alloy_rpc_types_trace::parity::{
@@ -263,7 +263,7 @@ impl<'a, V: StateView + ?Sized> BlockTracer<'a, V> {
         };
         let env = tx_env(self.block, tx);
         let watcher = Watcher::new(tool, limits);
-        let (cfg, block) = (cfg_env(self.rules), block_env(self.block, self.rules));
+        let (cfg, block) = (cfg_of(self.block, self.rules), block_env(self.block, self.rules));
         let mut vm = InspectedVm::new(self.before(tx), cfg, block, watcher);
         let executed = vm.transact(env.clone());
         let (mut before, watcher) = vm.into_parts();

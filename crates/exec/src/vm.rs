@@ -24,7 +24,7 @@ mod observe;
 mod room;
 
 pub(crate) use code::{CodeCache, analyse, private_copy};
-pub(crate) use env::{block_env, block_of, cfg_env, code_bytes_max, tx_env};
+pub(crate) use env::{block_env, block_of, cfg_env, cfg_of, code_bytes_max, tx_env};
 pub(crate) use hash_memo::HashMemo;
 pub(crate) use inspected::InspectedVm;
 pub use intrinsic::{IntrinsicGas, intrinsic_gas};

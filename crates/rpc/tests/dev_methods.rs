@@ -154,6 +154,35 @@ fn an_impersonated_sender_is_shown_as_the_sender() {
     assert_eq!(block["transactions"][0]["from"], json!(WHALE));
 }
 
+/// No contract has a key, so that EIP-3607 does not let one send what is signed.
+#[test]
+fn a_contract_that_is_impersonated_sends() {
+    let dir = Dir::new();
+    let node = DevNode::open(&dir.0);
+    node.call("anvil_setCode", json!([CONTRACT, CODE.clone()]));
+    node.call("anvil_setBalance", json!([CONTRACT, "0xde0b6b3a7640000"]));
+    node.call("anvil_impersonateAccount", json!([CONTRACT]));
+    let send = |nonce: u64| json!([{"from": CONTRACT, "to": WHALE, "value": "0x7", "nonce": format!("{nonce:#x}")}]);
+    let first = node.nonce(CONTRACT);
+    let hashes = [0, 1].map(|more| node.call("eth_sendTransaction", send(first + more)));
+    node.call("eth_sendTransaction", json!([{"from": signer().address(), "to": WHALE, "value": "0x1"}]));
+    node.call("evm_mine", json!([]));
+    assert_eq!(node.balance(WHALE), U256::from(15));
+    for hash in &hashes {
+        assert_eq!(node.call("eth_getTransactionReceipt", json!([hash]))["status"], "0x1");
+        let traced = node.call("debug_traceTransaction", json!([hash, {"tracer": "callTracer"}]));
+        assert_eq!((&traced["from"], &traced["value"]), (&json!(CONTRACT), &json!("0x7")), "{traced}");
+    }
+    assert_eq!(node.nonce(CONTRACT), first + 2);
+    // What waits goes on waiting when somebody who sends becomes a contract; what he signed does not.
+    node.call("anvil_impersonateAccount", json!([WHALE]));
+    node.call("anvil_setBalance", json!([WHALE, "0xde0b6b3a7640000"]));
+    node.call("eth_sendTransaction", json!([{"from": WHALE, "to": CONTRACT, "gas": "0x186a0"}]));
+    node.call("anvil_setCode", json!([WHALE, "0x00"]));
+    node.call("evm_mine", json!([]));
+    assert_eq!(node.nonce(WHALE), 1);
+}
+
 #[test]
 fn only_whom_the_node_was_told_to_impersonate_is_impersonated() {
     let dir = Dir::new();

@@ -14,7 +14,7 @@ pub(crate) struct Purse {
     pub(crate) nonce: u64,
     pub(crate) balance: U256,
     pub(crate) code_hash: B256,
-    /// Whether it may send transactions: it has no code, or only a delegation. EIP-3607, EIP-7702.
+    /// Whether it may send transactions that it signs: it has no code, or only a delegation. EIP-3607, EIP-7702.
     pub(crate) may_send: bool,
 }
 

@@ -282,7 +282,7 @@ fn check_account(sender: &Sender, tx: &PoolTransaction) -> Result<(), PoolError>
     if nonce < purse.nonce {
         return Err(PoolError::NonceTooLow { next: purse.nonce, nonce });
     }
-    if !purse.may_send {
+    if !purse.may_send && !tx.is_impersonated {
         return Err(PoolError::SenderNoEoa { sender: tx.sender, code_hash: purse.code_hash });
     }
     Ok(())

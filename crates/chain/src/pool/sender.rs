@@ -194,9 +194,12 @@ impl Sender {
             (self.pending_end, self.pending_cost) = (purse.nonce, U256::ZERO);
         }
         if !purse.may_send {
-            gone.extend(std::mem::take(&mut self.entries).into_values().map(|entry| entry.tx));
-            *self = Self::new(purse);
-            return;
+            let signed: Vec<(u64, Entry)> = self.entries.extract_if(.., |_, entry| !entry.tx.is_impersonated).collect();
+            for (_, Entry { tx, .. }) in signed {
+                self.uncount(&tx);
+                gone.push(tx);
+            }
+            (self.pending_end, self.pending_cost) = (purse.nonce, U256::ZERO);
         }
         if let Some((first, _)) = self.entries.first_key_value() {
             let first = *first;

@@ -5,7 +5,7 @@ use alloy_consensus::{Header, Transaction as _};
 use alloy_eips::eip7702::{RecoveredAuthority, RecoveredAuthorization};
 use alloy_evm::FromRecoveredTx;
 use alloy_primitives::{Address, U256};
-use motet_types::{BlockRules, Fork, RecoveredBlock, Transaction, TxIndex};
+use motet_types::{BlockRules, Fork, RecoveredBlock, Transaction, TxIndex, impersonated_sender};
 use revm::context_interface::block::BlobExcessGasAndPrice;
 use revm::context_interface::either::Either;
 
@@ -44,6 +44,15 @@ pub(crate) fn cfg_env(rules: &BlockRules) -> CfgEnv {
     if rules.is_active(Fork::Osaka) {
         cfg.tx_gas_limit_cap = Some(TX_GAS_LIMIT_MAX);
     }
+    cfg
+}
+
+/// Rules for the transactions of a block. Where a development chain lets somebody send without a signature, that may be a
+/// contract; no key can be found for one, so what is signed is judged as ever. EIP-3607.
+pub(crate) fn cfg_of(block: &RecoveredBlock, rules: &BlockRules) -> CfgEnv {
+    let is_impersonated = |tx: &Transaction| impersonated_sender(tx.signature()).is_some();
+    let mut cfg = cfg_env(rules);
+    cfg.disable_eip3607 = block.transactions().iter().any(is_impersonated);
     cfg
 }
 

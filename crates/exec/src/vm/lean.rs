@@ -5,7 +5,7 @@
 //! the environment, the block's system calls and the bloom code with the engines, so that a ratio to it measures what the
 //! engines add and cost, and nothing else.
 
-use super::env::{block_env, cfg_env, tx_env};
+use super::env::{block_env, cfg_of, tx_env};
 use super::{AccountInfo, Bytecode, analyse, tx_error};
 use crate::bloom::BloomMemo;
 use crate::error::{ExecError, InvalidBlock};
@@ -89,7 +89,7 @@ impl<V: StateView + ?Sized> DatabaseRef for ViewRef<'_, V> {
 pub fn lean<V: StateView + ?Sized>(input: &BlockInput<'_>, view: &V) -> Result<LeanOutcome, ExecError> {
     let mut evm = Context::mainnet()
         .with_db(CacheDB::new(ViewRef(view)))
-        .with_cfg(cfg_env(input.rules))
+        .with_cfg(cfg_of(input.block, input.rules))
         .with_block(block_env(input.block, input.rules))
         .build_mainnet();
     for call in system::calls_before(input)? {
