@@ -335,6 +335,32 @@ fn a_server_that_stops_answers_what_it_was_asked() {
     let gate = std::sync::Arc::clone(&port.gate);
     let opening = std::thread::spawn(move || {
         // The port closes first, then the method ends.
+#[test]
+fn a_batch_ends_with_who_waits_for_it() {
+    let metrics = RpcMetrics::default();
+    let limits =
+        ServerLimits { executing_max: 1, request_time_max: Duration::from_secs(600), ..ServerLimits::default() };
+    let port = Port::open(ServerConfig { limits, metrics: metrics.clone(), ..local() });
+    let mut registry = prometheus_client::registry::Registry::default();
+    metrics.register(&mut registry);
+    let mut client = connect(port.address);
+    let revert = call("test_revert", json!([1]));
+    let batch = format!("[{},{revert},{revert}]", call("test_wait", json!([])));
+    let head = "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+    client.send(format!("{head}content-length: {}\r\n\r\n{batch}", batch.len()).as_bytes());
+    port.gate.until_waiting(1);
+    drop(client);
+    until(|| {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text.contains("rpc_connections 0\n")
+    });
+    port.gate.open();
+    // It comes to the one thread when the batch has left it.
+    assert_eq!(connect(port.address).call("test_echo", json!([5]))["result"], 5);
+    assert_eq!(port.gate.calls(), 0);
+}
+
         until(|| std::net::TcpStream::connect(address).is_err());
         gate.open();
     });
