@@ -286,7 +286,9 @@ impl Batch {
         let begun = Instant::now();
         let Found::Callback(callback, metrics) = self.dispatcher.find(method) else { return false };
         let limits = &self.dispatcher.limits;
-        let text = match respond(callback, id, params.as_deref(), self.subscriber.as_ref(), limits).await {
+        // Somebody who subscribes without an id could not tell his notifications apart: no subscriber.
+        let subscriber = self.subscriber.as_ref().filter(|_| *is_answered);
+        let text = match respond(callback, id, params.as_deref(), subscriber, limits).await {
             Responded::Text { text, is_error } if text.len() <= self.room() => {
                 metrics.record(begun.elapsed(), is_error);
                 text
