@@ -144,19 +144,30 @@ fn slow_heads_and_bodies_are_cut_off() {
         limits.head_time_max = Duration::from_secs(1);
         limits.body_time_max = Duration::from_secs(1);
     });
+    // Whoever comes first may be late where the machine is busy with other things: he comes again.
+    let is_served = || {
+        let mut client = connect(port.address);
+        client.try_send(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n");
+        client.receive().is_some_and(|answer| answer.status == 200)
+    };
     let mut idle = connect(port.address);
     let mut head = connect(port.address);
-    head.send(b"POST / HTTP/1.1\r\nhost: loc");
-    let mut body = connect(port.address);
-    body.send(b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{");
-    others_are_served(&port);
-    let answer = body.receive().expect("it is told so");
-    assert_eq!(answer.status, 408);
-    assert!(body.is_closed() && idle.is_closed());
+    head.try_send(b"POST / HTTP/1.1\r\nhost: loc");
+    until(is_served);
+    until(|| {
+        let mut body = connect(port.address);
+        body.try_send(
+            b"POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{",
+        );
+        let is_told = body.receive().is_some_and(|answer| answer.status == 408);
+        assert!(body.is_closed());
+        is_told
+    });
+    assert!(idle.is_closed());
     // Whether hyper says something first does not matter.
     while head.receive().is_some() {}
     assert!(head.is_closed());
-    others_are_served(&port);
+    until(is_served);
 }
 
 #[test]
@@ -325,17 +336,6 @@ fn calls_that_wait_keep_no_thread() {
 }
 
 #[test]
-fn a_server_that_stops_answers_what_it_was_asked() {
-    let mut port = Port::open(local());
-    let address = port.address;
-    let waiting = std::thread::spawn(move || connect(address).call("test_wait", json!([])));
-    port.gate.until_waiting(1);
-    let mut idle = connect(address);
-    assert_eq!(idle.post("1").status, 200);
-    let gate = std::sync::Arc::clone(&port.gate);
-    let opening = std::thread::spawn(move || {
-        // The port closes first, then the method ends.
-#[test]
 fn a_batch_ends_with_who_waits_for_it() {
     let metrics = RpcMetrics::default();
     let limits =
@@ -361,6 +361,17 @@ fn a_batch_ends_with_who_waits_for_it() {
     assert_eq!(port.gate.calls(), 0);
 }
 
+#[test]
+fn a_server_that_stops_answers_what_it_was_asked() {
+    let mut port = Port::open(local());
+    let address = port.address;
+    let waiting = std::thread::spawn(move || connect(address).call("test_wait", json!([])));
+    port.gate.until_waiting(1);
+    let mut idle = connect(address);
+    assert_eq!(idle.post("1").status, 200);
+    let gate = std::sync::Arc::clone(&port.gate);
+    let opening = std::thread::spawn(move || {
+        // The port closes first, then the method ends.
         until(|| std::net::TcpStream::connect(address).is_err());
         gate.open();
     });
