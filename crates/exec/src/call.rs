@@ -8,12 +8,14 @@
 //! ```
 //!
 //! A call may be excused from what a transaction must fulfil ([`CallChecks`]): nobody signed it. It runs on the same EVM with
-//! the same rules otherwise; whoever watches (`revm::Inspector`) is given to `CallSession::inspect`.
+//! the same rules otherwise; whoever watches (`revm::Inspector`) is given to `CallSession::inspect`. A session may be told
+//! when to give up ([`CallSession::until`]).
 
 mod access_list;
 mod database;
 mod halt;
 mod handler;
+mod interrupt;
 mod overrides;
 mod precompiles;
 mod requests;
@@ -36,6 +38,7 @@ use alloy_primitives::{Address, B256, Bytes, Log, U256};
 use database::CallDb;
 use halt::halt_text;
 use handler::{CallHandler, evm};
+use interrupt::Interrupt;
 use motet_types::{Account, Fork, StateDiff, StateView, TxError, ViewError};
 use precompiles::CallPrecompiles;
 use revm::Inspector;
@@ -62,6 +65,9 @@ pub enum CallError {
     /// The state gives no answer.
     #[error(transparent)]
     View(#[from] ViewError),
+    /// It was given up ([`CallSession::until`]).
+    #[error("execution timeout")]
+    TimedOut,
 }
 
 /// What a call came to.
@@ -143,6 +149,13 @@ impl<'a> CallSession<'a> {
         Self { db: CallDb::new(ledger, base), block, precompiles, index: BlockAccessIndex(0) }
     }
 
+    /// The same session, whose calls are given up once this says so. It is asked now and then while a call runs.
+    #[must_use]
+    pub fn until(mut self, is_late: &'a dyn Fn() -> bool) -> Self {
+        self.db.set_late(is_late);
+        self
+    }
+
     /// The block that calls run in.
     pub fn block(&self) -> &CallBlock {
         &self.block
@@ -194,7 +207,7 @@ impl<'a> CallSession<'a> {
     /// Runs a call and keeps what it changes for those after it.
     ///
     /// # Errors
-    /// When it may not run, or the state gives no answer: nothing has changed then.
+    /// When it may not run, is given up, or the state gives no answer: nothing has changed then.
     pub fn call(&mut self, tx: &CallTx, checks: CallChecks) -> Result<CallOutcome, CallError> {
         let mut executed = self.run(tx.env(&self.block), checks, NoOpInspector)?;
         self.keep(&mut executed);
@@ -229,7 +242,8 @@ impl<'a> CallSession<'a> {
     where
         I: Inspector<CallContext<'s, 'a>>,
     {
-        let mut evm = evm(&mut self.db, &self.block, &self.precompiles, inspector);
+        let watched = (Interrupt::default(), inspector);
+        let mut evm = evm(&mut self.db, &self.block, &self.precompiles, watched);
         // A nonce that nobody checks may be the last one, which no transaction can have (EIP-2681).
         let nonce = if checks.nonce { tx.nonce } else { 0 };
         evm.ctx.set_tx(TxEnv { nonce, ..tx });
@@ -282,6 +296,7 @@ fn finish(
         Ok(result) => Ok(Executed { result, state, fee: U256::ZERO }),
         Err(error) => Err(match VmError::from(error) {
             VmError::Invalid(error) => CallError::Invalid(error),
+            VmError::Stopped(Stop::Cancelled) => CallError::TimedOut,
             VmError::Stopped(stop) => CallError::View(view_error(stop)),
         }),
     }

@@ -141,26 +141,63 @@ fn transfers_are_logged_where_they_are_not_taken_back() {
 fn the_access_list_of_a_call_is_what_it_touches() {
     let (state, codes) = (state(), CallCodes::default());
     let mut session = CallSession::new(&state, &codes, 9, block());
-    let listed = session.access_list(&call(COUNTER), CallChecks::NONE, || false).expect("runs");
+    let listed = session.access_list(&call(COUNTER), CallChecks::NONE).expect("runs");
     assert_eq!(listed.access_list.0.len(), 1);
     assert_eq!((listed.access_list.0[0].address, listed.access_list.0[0].storage_keys.len()), (COUNTER, 1));
     assert!(listed.outcome.end.is_success());
 }
 
+/// Runs for as long as it has gas.
+const LOOP: Bytes = bytes!("5b5f56");
+/// Calls the identity contract as long as it has gas.
+const CALLS: Bytes = bytes!("5b5f5f5f5f5f60045af1505f56");
+/// Reads one slot after the other as long as it has gas.
+const READS: Bytes = bytes!("5f5b8054506001018060015700");
+
 #[test]
-fn an_access_list_is_what_was_found_when_it_is_late() {
-    let (state, codes) = (state(), CallCodes::default());
-    let mut session = CallSession::new(&state, &codes, 9, block());
-    let looks = Cell::new(0);
-    let mut list = |late_after: u32| {
-        looks.set(0);
-        let is_late = || looks.replace(looks.get() + 1) >= late_after;
-        session.access_list(&call(COUNTER), CallChecks::NONE, is_late).expect("runs").access_list
-    };
-    // The first run begins without a list, the second finds nothing new.
-    assert_eq!(list(9).0.iter().map(|item| item.address).collect::<Vec<_>>(), [COUNTER]);
-    assert!(list(0).0.is_empty());
-    assert_eq!(looks.get(), 1, "one run is enough to be late");
+fn a_call_that_nobody_waits_for_is_given_up_in_the_middle() {
+    let mut state = state();
+    let places = [LOOP, CALLS, READS].map(|code| {
+        let place = Address::from_word(alloy_primitives::keccak256(&code));
+        state.insert_account(place, U256::ZERO, 1, code, []);
+        place
+    });
+    for place in places {
+        let codes = CallCodes::default();
+        let (looks, late_after) = (Cell::new(0_u32), Cell::new(u32::MAX));
+        let is_late = || looks.replace(looks.get().saturating_add(1)) >= late_after.get();
+        let mut session = CallSession::new(&state, &codes, 9, block()).until(&is_late);
+        let tx = CallTx { gas_limit: 2_000_000, ..call(place) };
+        // As long as nobody is late, it is asked many times and changes nothing.
+        let unhurried = session.try_call(&tx, CallChecks::NONE).expect("runs");
+        let all = looks.replace(0);
+        assert!(all > 100, "{place}: {all}");
+        assert_eq!(CallSession::new(&state, &codes, 9, block()).try_call(&tx, CallChecks::NONE), Ok(unhurried));
+        for late in [0, 1, all / 2, all - 1] {
+            late_after.set(late);
+            let mut given_up = |run: &dyn Fn(&mut CallSession<'_>) -> Option<CallError>| {
+                looks.set(0);
+                assert_eq!(run(&mut session), Some(CallError::TimedOut), "{place}: {late} of {all}");
+                // Paying the beneficiary reads once more.
+                assert!(looks.get() <= late + 2, "{place}: it goes on after that: {} of {late}", looks.get());
+            };
+            given_up(&|session| session.try_call(&tx, CallChecks::NONE).err());
+            given_up(&|session| session.call(&tx, CallChecks::NONE).err());
+            given_up(&|session| session.call_watched(&tx, CallChecks::NONE, true, &mut 0).err());
+            given_up(&|session| session.access_list(&tx, CallChecks::NONE).err());
+        }
+        assert_eq!(session.diff(), motet_types::StateDiff::default());
+        // What a caller asks for besides calls is answered.
+        assert!(session.account(place).is_ok() && session.code(place).is_ok());
+        session
+            .apply_overrides(&overrides(COUNTER, AccountOverride { nonce: Some(9), ..Default::default() }))
+            .expect("fits");
+        let options = TracerOptions::default();
+        let traced = session.trace(&tx, CallChecks::NONE, &options, TraceLimits::default());
+        assert_eq!(traced.unwrap_err(), TraceError::TimedOut);
+        let open = session.open_block(B256::ZERO, Some(B256::ZERO));
+        assert!(open.is_err_and(|error| error.to_string() == "execution timeout"));
+    }
 }
 
 /// Traces a call to `to` with the most that the answer may hold.

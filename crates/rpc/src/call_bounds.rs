@@ -68,7 +68,15 @@ impl CallBounds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::{RpcContext, RpcLimits};
+    use crate::method_groups::all_methods;
+    use crate::methods::Work;
+    use alloy_genesis::Genesis;
+    use motet_chain::{Chain, ChainOptions, EngineExecutor, GenesisBlock, LiveChain};
+    use motet_exec::{Engine, ExecutorConfig};
+    use motet_types::{ChainSpec, Fork};
     use std::panic::catch_unwind;
+    use std::sync::Arc;
 
     #[test]
     fn bounds_hold_for_what_is_inside_them() {
@@ -78,5 +86,37 @@ mod tests {
         let panicked = catch_unwind(|| tight.within(|| panic!("as the test wants it")));
         assert!(panicked.is_err() && CallBounds::current().check_time().is_ok());
         assert_eq!(CallBounds::current().bytes_max, usize::MAX);
+    }
+
+    #[test]
+    fn methods_look_at_the_time_that_they_have() {
+        let dir = std::env::temp_dir().join(format!("motet-rpc-bounds-{}", std::process::id()));
+        let genesis = Genesis { gas_limit: 30_000_000, ..Genesis::default() };
+        let genesis = GenesisBlock::with_spec(&genesis, ChainSpec::at_fork(1, Fork::Cancun)).unwrap();
+        let (chain, _) = Chain::init(&dir, genesis, ChainOptions::small()).unwrap();
+        let executor = EngineExecutor::new(Engine::Sequential, ExecutorConfig::default());
+        let live = Arc::new(LiveChain::new(chain, Box::new(executor)));
+        let (works, _) = all_methods(RpcContext::new(live, RpcLimits::default())).into_parts();
+        let late = CallBounds { deadline: Some(Instant::now()), ..CallBounds::NONE };
+        for (method, params) in [
+            ("eth_feeHistory", r#"["0x400", "latest", [50]]"#),
+            ("eth_getLogs", r#"[{"fromBlock": "earliest"}]"#),
+            ("eth_getLogs", r#"[{"address": "0x00000000000000000000000000000000000000aa"}]"#),
+            ("eth_getLogs", r#"[{"topics": ["0x00000000000000000000000000000000000000000000000000000000000000aa"]}]"#),
+            ("eth_call", "[{}]"),
+            ("eth_estimateGas", r#"[{"input": "0x00"}]"#),
+            ("eth_createAccessList", "[{}]"),
+            ("eth_simulateV1", r#"[{"blockStateCalls": [{"calls": [{}]}]}]"#),
+            ("trace_call", r#"[{}, ["trace"]]"#),
+            ("debug_traceCall", "[{}]"),
+        ] {
+            let Some(Work::Slow(work)) = works.get(method) else { panic!("no {method}") };
+            assert!(work(Some(params)).is_ok(), "{method}: {:?}", work(Some(params)));
+            let error = late.within(|| work(Some(params))).unwrap_err();
+            let said = ["request timed out", "execution timeout", "the simulation takes too long"];
+            assert!(said.contains(&&*error.message), "{method}: {error}");
+        }
+        drop(works);
+        let _ = std::fs::remove_dir_all(&dir);
     }
 }

@@ -1,6 +1,7 @@
 //! What the caller of a call is told that did not run, or did not succeed, in the words of geth: tools look for them.
 
 use crate::error::RpcError;
+use crate::server::timed_out;
 use alloy_primitives::{Address, Bytes};
 use motet_exec::call::{CallBlock, CallEnd, CallError, CallOutcome, CallTx};
 use motet_exec::trace::revert_reason;
@@ -21,6 +22,7 @@ mod code {
 pub(crate) fn refused(error: CallError, tx: &CallTx, block: &CallBlock) -> RpcError {
     match error {
         CallError::View(error) => RpcError::internal(error.to_string()),
+        CallError::TimedOut => timed_out(),
         CallError::Invalid(error) => {
             let words = refusal(&error, tx, block);
             RpcError::server(format!("err: {words} (supplied gas {})", tx.gas_limit))
@@ -32,6 +34,7 @@ pub(crate) fn refused(error: CallError, tx: &CallTx, block: &CallBlock) -> RpcEr
 pub(crate) fn refused_in_simulation(error: CallError, tx: &CallTx, block: &CallBlock) -> RpcError {
     let code = match &error {
         CallError::View(_) => None,
+        CallError::TimedOut => return timed_out(),
         CallError::Invalid(error) => simulation_code(error),
     };
     let refused = refused(error, tx, block);

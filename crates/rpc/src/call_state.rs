@@ -2,6 +2,7 @@
 
 use crate::block_arg::BlockArg;
 use crate::call_args::CallArgs;
+use crate::call_bounds::CallBounds;
 use crate::call_overrides::{BlockOverrides, apply_state_overrides};
 use crate::context::RpcContext;
 use crate::error::RpcError;
@@ -9,16 +10,24 @@ use alloy_rpc_types_eth::state::StateOverride;
 use motet_chain::{ChainBlock, ChainView};
 use motet_exec::call::{CallBlock, CallCodes, CallSession};
 use motet_types::{BlockRules, ChainSpec, StateView};
+use std::fmt;
 use std::sync::Arc;
 
 /// A block with the state after it.
-#[derive(Debug)]
 pub(crate) struct CallBase {
     pub(crate) block: Arc<ChainBlock>,
     view: ChainView,
     codes: CallCodes,
     /// The block after it, where that is what calls run in.
     next: Option<CallBlock>,
+    /// Whether the request has had its time: calls are given up then.
+    is_late: Box<dyn Fn() -> bool>,
+}
+
+impl fmt::Debug for CallBase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallBase").field("block", &self.block).field("next", &self.next).finish_non_exhaustive()
+    }
 }
 
 impl CallBase {
@@ -28,7 +37,8 @@ impl CallBase {
     /// When there is no such block, or the history does not reach so far.
     pub(crate) fn find(context: &RpcContext, at: Option<BlockArg>) -> Result<Self, RpcError> {
         let (block, view) = context.state(at.unwrap_or_default())?;
-        Ok(Self { block, view, codes: CallCodes::default(), next: None })
+        let bounds = CallBounds::current();
+        Ok(Self { block, view, codes: CallCodes::default(), next: None, is_late: Box::new(move || bounds.is_late()) })
     }
 
     /// As [`CallBase::find`]; the pending block, where blocks are made here, is the one that would be made now.
@@ -68,7 +78,7 @@ impl CallBase {
     }
 
     fn session_on<'s>(&'s self, view: &'s dyn StateView, block: CallBlock) -> CallSession<'s> {
-        CallSession::new(view, &self.codes, self.block.number(), block)
+        CallSession::new(view, &self.codes, self.block.number(), block).until(&*self.is_late)
     }
 
     /// A session for one call: with overrides, and in a block that asks for no price where the call names none, so that

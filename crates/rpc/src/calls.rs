@@ -3,7 +3,6 @@
 use crate::args::Args;
 use crate::block_arg::{BlockArg, BlockTag};
 use crate::call_args::CallArgs;
-use crate::call_bounds::CallBounds;
 use crate::call_error::{output, refused};
 use crate::call_overrides::BlockOverrides;
 use crate::call_state::CallBase;
@@ -79,10 +78,8 @@ fn create_access_list(context: &RpcContext, args: &mut Args<'_>) -> Result<Acces
     let base = CallBase::find_or_next(context, at.unwrap_or_default())?;
     let mut session = base.session_for(context, &call, state, None)?;
     let tx = call.tx(context.limits.call_gas_max);
-    let bounds = CallBounds::current();
-    let listed = session.access_list(&tx, CallChecks::NONE, || bounds.is_late());
+    let listed = session.access_list(&tx, CallChecks::NONE);
     let listed = listed.map_err(|error| refused(error, &tx, session.block()))?;
-    bounds.check_time()?;
     let error = match listed.outcome.end {
         CallEnd::Success(_) => None,
         CallEnd::Revert => Some("execution reverted".to_owned()),

@@ -5,6 +5,7 @@ use crate::chain_events::ChainEvents;
 use crate::dev::DevControl;
 use crate::filters::{FilterLimits, Filters};
 use crate::fork_choice::ForkChoice;
+use crate::server::ByteBudget;
 use crate::trace_base::TraceBounds;
 use motet_chain::{ChainReader, LiveChain, Producer};
 use std::sync::{Arc, OnceLock};
@@ -34,6 +35,8 @@ pub struct RpcLimits {
     pub traces: TraceBounds,
     /// Of filters.
     pub filters: FilterLimits,
+    /// Most bytes of messages that wait for subscribers to take them, but for small ones. What has no room is not read yet.
+    pub subscriptions_bytes_max: usize,
 }
 
 impl Default for RpcLimits {
@@ -48,6 +51,7 @@ impl Default for RpcLimits {
             slots_max: 1024,
             traces: TraceBounds::default(),
             filters: FilterLimits::default(),
+            subscriptions_bytes_max: 128 << 20,
         }
     }
 }
@@ -79,6 +83,8 @@ pub struct RpcContext {
     pub(crate) filters: Filters,
     /// How many subscriptions look at the chain at once: the threads are those of requests.
     pub(crate) following: Semaphore,
+    /// Of messages that wait for subscribers.
+    pub(crate) told: ByteBudget,
 }
 
 /// Most subscriptions that look at the chain at once.
@@ -94,6 +100,7 @@ impl RpcContext {
         let told = Arc::clone(&events);
         live.pool().listen(Box::new(move |transactions| told.became_pending(transactions.iter().map(|tx| tx.hash()))));
         Arc::new(Self {
+            told: ByteBudget::new(limits.subscriptions_bytes_max),
             live,
             limits,
             fork_choice: ForkChoice::default(),

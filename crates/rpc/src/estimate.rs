@@ -7,6 +7,7 @@ use crate::call_args::CallArgs;
 use crate::call_error::{refusal, reverted};
 use crate::context::RpcLimits;
 use crate::error::RpcError;
+use crate::server::timed_out;
 use alloy_primitives::U256;
 use motet_exec::call::{CallChecks, CallEnd, CallError, CallOutcome, CallSession, CallTx};
 use motet_types::{Fork, TxError};
@@ -115,6 +116,7 @@ fn attempt(session: &mut CallSession<'_>, tx: &CallTx, gas_limit: u64) -> Result
         }
         Err(CallError::Invalid(error)) => Err(RpcError::server(refusal(&error, &tx, session.block()))),
         Err(CallError::View(error)) => Err(internal(error)),
+        Err(CallError::TimedOut) => Err(timed_out()),
     }
 }
 

@@ -14,7 +14,6 @@ use crate::methods::{MethodSet, Methods};
 use crate::receipt_json::{RpcLog, log_bytes, log_json};
 use crate::served_block::ServedBlock;
 use alloy_primitives::B256;
-use motet_state::store::StoreError;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
@@ -112,7 +111,7 @@ fn search(ctx: &RpcContext, query: &LogQuery, heights: RangeInclusive<u64>) -> R
     let (mut from, to) = (*heights.start(), *heights.end());
     while from <= to {
         let end = to.min(from.saturating_add(WINDOW - 1));
-        for number in candidates(ctx, query, from..=end).map_err(RpcError::store)? {
+        for number in candidates(ctx, query, from..=end)? {
             bounds.check_time()?;
             let Some(block) = ctx.block_passing(number)? else { return Ok(None) };
             if !add_logs(ctx, &block, query, &mut found)? {
@@ -126,8 +125,11 @@ fn search(ctx: &RpcContext, query: &LogQuery, heights: RangeInclusive<u64>) -> R
 }
 
 /// The heights in a range at which there may be such logs.
-fn candidates(ctx: &RpcContext, query: &LogQuery, heights: RangeInclusive<u64>) -> Result<BTreeSet<u64>, StoreError> {
-    let store = ctx.reader().store();
+///
+/// # Errors
+/// When the store fails, or the time is over: a query has thousands of choices, and each of them many heights.
+fn candidates(ctx: &RpcContext, query: &LogQuery, heights: RangeInclusive<u64>) -> Result<BTreeSet<u64>, RpcError> {
+    let (store, bounds) = (ctx.reader().store(), CallBounds::current());
     // So many, that none is left out.
     let count_max = usize::try_from(WINDOW).unwrap_or(usize::MAX);
     let mut candidates: Option<BTreeSet<u64>> = None;
@@ -140,14 +142,18 @@ fn candidates(ctx: &RpcContext, query: &LogQuery, heights: RangeInclusive<u64>) 
     if !query.addresses.is_empty() {
         let mut those = BTreeSet::new();
         for address in &query.addresses {
-            those.extend(store.blocks_with_address(*address, heights.clone(), count_max)?);
+            bounds.check_time()?;
+            let found = store.blocks_with_address(*address, heights.clone(), count_max);
+            those.extend(found.map_err(RpcError::store)?);
         }
         narrow(those);
     }
     for choices in query.topics.iter().filter(|choices| !choices.is_empty()) {
         let mut those = BTreeSet::new();
         for topic in choices {
-            those.extend(store.blocks_with_topic(*topic, heights.clone(), count_max)?);
+            bounds.check_time()?;
+            let found = store.blocks_with_topic(*topic, heights.clone(), count_max);
+            those.extend(found.map_err(RpcError::store)?);
         }
         narrow(those);
     }

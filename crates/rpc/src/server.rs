@@ -27,6 +27,7 @@ mod socket;
 mod subscriber;
 mod websocket;
 
+pub(crate) use byte_budget::{ByteBudget, Held};
 pub use local::LocalRpc;
 pub(crate) use message::{response_too_large, timed_out};
 pub use names::AllowedNames;
@@ -37,7 +38,6 @@ use crate::methods::Methods;
 use crate::metrics::RpcMetrics;
 use crate::tls::{TlsError, TlsFiles};
 use addresses::Addresses;
-use byte_budget::ByteBudget;
 use dispatcher::Dispatcher;
 use port::Port;
 use std::io;

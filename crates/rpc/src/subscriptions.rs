@@ -1,7 +1,9 @@
 //! `eth_subscribe`: what clients are told of without asking.
 //!
 //! Each subscription follows the chain at its own pace: as long as its connection takes no more, it does not move. So a slow
-//! client delays nobody, and needs no queue. Few of them look at the chain at a time, in turn, however many there are.
+//! client delays nobody, and needs no queue. Few of them look at the chain at a time, in turn, however many there are. What a
+//! look gives is in memory until the connection has taken it; where that is too much in all, it is thrown away and looked for
+//! again when there is room.
 
 use crate::args::Args;
 use crate::block_json::header_json;
@@ -11,6 +13,7 @@ use crate::filters::step_logs;
 use crate::follower::{FollowError, Follower, Step};
 use crate::log_query::LogQuery;
 use crate::methods::{MethodSet, Methods};
+use crate::server::{ByteBudget, Held};
 use jsonrpsee::core::server::{PendingSubscriptionSink, SubscriptionSink};
 use jsonrpsee::core::traits::IdProvider;
 use jsonrpsee::types::{ErrorObjectOwned, Params, SubscriptionId};
@@ -25,6 +28,8 @@ use tokio::task::spawn_blocking;
 const BLOCKS_AT_ONCE: usize = 1;
 /// Pending transactions that are looked at in one go.
 const PENDING_AT_ONCE: usize = 1024;
+/// What a look gives is not counted up to this size: heads and a few logs go out whatever others leave waiting.
+const SMALL_BYTES_MAX: usize = 16 << 10;
 
 /// `eth_subscribe` and `eth_unsubscribe`.
 #[derive(Clone, Copy, Debug)]
@@ -118,6 +123,28 @@ struct Place {
     pending: u64,
 }
 
+/// Room for messages that are in memory.
+#[derive(Debug)]
+struct Room {
+    held: Held,
+    bytes: usize,
+}
+
+impl Room {
+    /// What is not counted.
+    const SMALL: Self = Self { held: Held::NOTHING, bytes: SMALL_BYTES_MAX };
+
+    /// Room for so many bytes, if there is so much now; what there was is given back first.
+    fn grow(&mut self, budget: &ByteBudget, bytes: usize) -> bool {
+        *self = Self::SMALL;
+        let is_there = budget.take(&mut self.held, bytes);
+        if is_there {
+            self.bytes = bytes;
+        }
+        is_there
+    }
+}
+
 async fn follow<T: Sync + Send>(
     context: &Arc<RpcContext>,
     sink: SubscriptionSink,
@@ -132,9 +159,19 @@ async fn follow<T: Sync + Send>(
             () = sink.closed() => return,
             changed = news.changed() => if changed.is_err() { return },
         }
+        let mut room = Room::SMALL;
         loop {
             let Some((messages, moved)) = look(context, &topic, place).await else { return };
             let Some(moved) = moved else { break };
+            let bytes = messages.iter().map(|message| message.get().len()).sum();
+            if bytes > room.bytes && !room.grow(&context.told, bytes) {
+                drop(messages);
+                tokio::select! {
+                    () = sink.closed() => return,
+                    held = context.told.wait(bytes) => room = Room { held, bytes },
+                }
+                continue;
+            }
             place = moved;
             for message in messages {
                 tokio::select! {
@@ -142,6 +179,7 @@ async fn follow<T: Sync + Send>(
                     sent = sink.send(message) => if sent.is_err() { return },
                 }
             }
+            room = Room::SMALL;
         }
     }
 }

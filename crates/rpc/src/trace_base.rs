@@ -1,5 +1,6 @@
 //! A block ready to be traced: with what it did, and the state before it.
 
+use crate::call_bounds::CallBounds;
 use crate::context::RpcContext;
 use crate::error::RpcError;
 use crate::served_block::{Receipts, ServedBlock};
@@ -196,10 +197,11 @@ pub(crate) struct TraceDeadline {
 }
 
 impl TraceDeadline {
-    /// The end of a request that begins now and wants no more time than this.
+    /// The end of a request that begins now and wants no more time than this, or of the time that somebody waits for it.
     pub(crate) fn new(context: &RpcContext, wanted: Option<Duration>) -> Self {
         let time_max = context.limits.traces.time_max;
-        Self { end: Instant::now() + wanted.map_or(time_max, |wanted| wanted.min(time_max)) }
+        let end = Instant::now() + wanted.map_or(time_max, |wanted| wanted.min(time_max));
+        Self { end: CallBounds::current().deadline.map_or(end, |deadline| deadline.min(end)) }
     }
 
     /// Whether it is over.

@@ -18,23 +18,18 @@ pub struct AccessListed {
 
 impl CallSession<'_> {
     /// Finds out what a call touches, beginning with the list that it has: runs it with what the run before touched, until
-    /// that is the same, or until `is_late` says that nobody waits any more. Nothing that it changes is kept.
+    /// that is the same. Nothing that it changes is kept.
     ///
     /// # Errors
     /// See [`CallSession::call`].
-    pub fn access_list(
-        &mut self,
-        tx: &CallTx,
-        checks: CallChecks,
-        is_late: impl Fn() -> bool,
-    ) -> Result<AccessListed, CallError> {
+    pub fn access_list(&mut self, tx: &CallTx, checks: CallChecks) -> Result<AccessListed, CallError> {
         let mut list = tx.access_list.clone().unwrap_or_default();
         for round in 1.. {
             let with_list = CallTx { access_list: Some(list.clone()), ..tx.clone() };
             let mut inspector = AccessListInspector::new(list.clone());
             let executed = self.inspect(&with_list, checks, &mut inspector)?;
             let touched = inspector.into_access_list();
-            if touched == list || round == ROUNDS_MAX || is_late() {
+            if touched == list || round == ROUNDS_MAX {
                 return Ok(AccessListed { access_list: list, outcome: CallOutcome::new(executed.result) });
             }
             list = touched;

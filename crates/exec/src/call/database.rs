@@ -13,6 +13,8 @@ pub(crate) struct CallDb<'a> {
     /// The last block that the state below knows of.
     base: u64,
     hashes: BlockHashes,
+    /// Says whether nobody waits any more; `None`: somebody does in any case.
+    is_late: Option<&'a dyn Fn() -> bool>,
 }
 
 impl fmt::Debug for CallDb<'_> {
@@ -24,7 +26,20 @@ impl fmt::Debug for CallDb<'_> {
 
 impl<'a> CallDb<'a> {
     pub(super) fn new(ledger: LedgerDb<'a, dyn StateView + 'a>, base: u64) -> Self {
-        Self { ledger, base, hashes: BlockHashes::new() }
+        Self { ledger, base, hashes: BlockHashes::new(), is_late: None }
+    }
+
+    pub(super) fn set_late(&mut self, is_late: &'a dyn Fn() -> bool) {
+        self.is_late = Some(is_late);
+    }
+
+    /// Whether nobody waits any more for what runs.
+    pub(super) fn is_late(&self) -> bool {
+        self.is_late.is_some_and(|is_late| is_late())
+    }
+
+    fn check_time(&self) -> Result<(), Stop> {
+        if self.is_late() { Err(Stop::Cancelled) } else { Ok(()) }
     }
 
     pub(super) fn add_hash(&mut self, number: u64, hash: B256) {
@@ -45,6 +60,7 @@ impl Database for CallDb<'_> {
     type Error = Stop;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Stop> {
+        self.check_time()?;
         self.ledger.basic(address)
     }
 
@@ -53,6 +69,7 @@ impl Database for CallDb<'_> {
     }
 
     fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Stop> {
+        self.check_time()?;
         self.ledger.storage(address, slot)
     }
 

@@ -100,7 +100,7 @@ impl CallSession<'_> {
     /// # Errors
     /// When the state gives no answer.
     pub fn credit(&mut self, address: Address, wei: U256) -> Result<(), ViewError> {
-        let mut account = journal_account(self.db.basic(address).map_err(view_error)?);
+        let mut account = journal_account(self.db.ledger.basic(address).map_err(view_error)?);
         account.info.balance = account.info.balance.wrapping_add(wei);
         account.mark_touch();
         self.enter(EvmState::from_iter([(address, account)]));
@@ -114,7 +114,7 @@ impl CallSession<'_> {
 
     /// An account with its override, as if a transaction had made it so.
     fn overridden(&mut self, address: Address, change: &AccountOverride) -> Result<VmAccount, ViewError> {
-        let mut account = journal_account(self.db.basic(address).map_err(view_error)?);
+        let mut account = journal_account(self.db.ledger.basic(address).map_err(view_error)?);
         account.mark_touch();
         if let Some(balance) = change.balance {
             account.info.balance = balance;
@@ -140,7 +140,7 @@ impl CallSession<'_> {
             let slot = U256::from_be_bytes(key.0);
             let before = match account.is_created() {
                 true => U256::ZERO,
-                false => self.db.storage(address, slot).map_err(view_error)?,
+                false => self.db.ledger.storage(address, slot).map_err(view_error)?,
             };
             let value = U256::from_be_bytes(value.0);
             account.storage.insert(slot, EvmStorageSlot::new_changed(before, value, TransactionId::default()));

@@ -62,6 +62,7 @@ impl From<Stop> for TraceError {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::View(error) => Self::View(*error),
+            Stop::Cancelled => Self::TimedOut,
             other => unreachable!("a trace reads neither an unfinished block nor consults a list: {other}"),
         }
     }
@@ -72,6 +73,7 @@ impl From<CallError> for TraceError {
         match error {
             CallError::Invalid(error) => Self::Invalid(error),
             CallError::View(error) => Self::View(error),
+            CallError::TimedOut => Self::TimedOut,
         }
     }
 }

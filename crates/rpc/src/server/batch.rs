@@ -6,7 +6,7 @@
 //! Answers stand in the order of the calls. Calls of one method that wants them together ([`crate::Methods::add_run`]) are
 //! taken together while they follow each other. Two sides share the [`Progress`]: the thread, which adds answers, and who
 //! waits for it; when the time is over, the latter takes what there is and answers the rest with an error, and the thread
-//! stops before its next call. Where an answer has no room the thread stops as well, and the rest is told so.
+//! stops before its next call, as it does when nobody waits any more. Where an answer has no room the thread stops as well, and the rest is told so.
 
 use crate::call_bounds::CallBounds;
 use crate::error::RpcError;
@@ -49,6 +49,15 @@ struct Waiting {
     method: String,
     params: Option<String>,
     is_answered: bool,
+}
+
+/// Who waits for a batch. When it goes, however that is, no more calls are run.
+struct Waiter(Arc<Batch>);
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.0.progress.lock().unwrap_or_else(PoisonError::into_inner).is_abandoned = true;
+    }
 }
 
 /// How far it is.
@@ -122,6 +131,7 @@ impl Batch {
         let dispatcher = Arc::clone(dispatcher);
         let (messages, progress) = (OnceLock::new(), Mutex::default());
         let batch = Arc::new(Self { dispatcher, body, subscriber, bounds, messages, progress });
+        let _waiter = Waiter(Arc::clone(&batch));
         match tokio::time::timeout(bounds.left(), Self::run(&batch)).await {
             Ok(Ok(())) => batch.take(),
             Ok(Err(error)) => Some(Answered::small(message::error_text(&error))),
@@ -276,7 +286,9 @@ impl Batch {
         let begun = Instant::now();
         let Found::Callback(callback, metrics) = self.dispatcher.find(method) else { return false };
         let limits = &self.dispatcher.limits;
-        let text = match respond(callback, id, params.as_deref(), self.subscriber.as_ref(), limits).await {
+        // Somebody who subscribes without an id could not tell his notifications apart: no subscriber.
+        let subscriber = self.subscriber.as_ref().filter(|_| *is_answered);
+        let text = match respond(callback, id, params.as_deref(), subscriber, limits).await {
             Responded::Text { text, is_error } if text.len() <= self.room() => {
                 metrics.record(begun.elapsed(), is_error);
                 text

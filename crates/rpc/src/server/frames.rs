@@ -88,6 +88,10 @@ impl<R: AsyncRead + Unpin> Frames<R> {
     /// Takes in a frame; what it completes, if anything.
     async fn frame(&mut self) -> Result<Option<Received>, Received> {
         let header = self.header().await?;
+        // RFC 6455, section 5.1: what a client sends is masked.
+        if !header.is_masked() {
+            return Err(Received::Gone);
+        }
         if header.opcode().is_control() {
             return self.control(&header).await.map(Some);
         }
@@ -237,6 +241,9 @@ mod tests {
         assert!(matches!(receive(9999, &two), Some(Received::TooLarge)));
         // The rest of nothing, and a message inside another.
         assert!(matches!(receive(9999, &masked(0x80, 1, b"a")), Some(Received::Gone)));
+        // Without a mask.
+        assert!(matches!(receive(9999, &[0x81, 1, b'a']), Some(Received::Gone)));
+        assert!(matches!(receive(9999, &[0x89, 0]), Some(Received::Gone)));
         let nested = [masked(0x01, 1, b"a"), masked(0x81, 1, b"a")].concat();
         assert!(matches!(receive(9999, &nested), Some(Received::Gone)));
         assert!(matches!(receive(9999, &[0x88, 0x80, 0, 0, 0, 0]), Some(Received::Close)));

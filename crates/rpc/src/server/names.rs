@@ -114,6 +114,24 @@ mod tests {
         for host in ["evil.example", "evil.example:8545", "localhost.evil.example", "127.0.0.1.evil.example", ""] {
             assert!(!none.allows_host(Some(host)), "{host}");
         }
+        // What looks like an address or this machine to somebody else.
+        for host in [
+            "127.0.0.1@evil.example",
+            "evil.example#127.0.0.1",
+            "localhost.",
+            "127.0.0.1.",
+            "2130706433",
+            "0177.0.0.1",
+            "0x7f.1",
+            "127.1",
+            "[::1]evil.example",
+            "[::1%25evil.example]",
+            "::1",
+            "localhost:80:80",
+            "local\u{440}ost",
+        ] {
+            assert!(!none.allows_host(Some(host)), "{host}");
+        }
         let one = AllowedNames::from_list("node.example, Other.example");
         assert!(one.allows_host(Some("NODE.example:1")) && one.allows_host(Some("other.example")));
         assert!(AllowedNames::from_list("a,*").allows_host(Some("evil.example")));
@@ -142,6 +160,16 @@ mod tests {
             "http://192.168.1.5",
             "https://chrome-extension.example",
             "null",
+            "",
+            "http://localhost@evil.example",
+            "http://localhost:80@evil.example",
+            "http://evil.example/localhost",
+            "http://evil.example#localhost",
+            "http://localhost.",
+            "http://2130706433",
+            "http://[::1%25lo]",
+            "localhost.evil.example:3000",
+            "x-chrome-extension://nkbihfbeogaeaoehlefnkodbefgpgknn",
         ];
         for origin in refused {
             assert_eq!(near.cors_origin(&page(origin)), None);

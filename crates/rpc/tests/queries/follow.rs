@@ -121,8 +121,14 @@ fn next(node: &Node, notifications: &mut Receiver<Box<RawValue>>) -> Value {
 }
 
 fn subscribe(node: &Node, params: Value) -> Receiver<Box<RawValue>> {
+    subscribe_with_room(node, params, 64)
+}
+
+/// A subscription of somebody who has room for so many messages that he does not look at.
+fn subscribe_with_room(node: &Node, params: Value, room: usize) -> Receiver<Box<RawValue>> {
     let request = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": params}).to_string();
-    let (answer, notifications) = node.runtime.block_on(node.module.raw_json_request(&request, 64)).expect("a request");
+    let (answer, notifications) =
+        node.runtime.block_on(node.module.raw_json_request(&request, room)).expect("a request");
     let answer: Value = serde_json::from_str(answer.get()).expect("JSON");
     assert!(answer.get("result").is_some(), "{answer}");
     notifications
@@ -172,6 +178,39 @@ fn many_subscribers_all_see_every_block() {
     for head in &mut heads {
         for hash in &sealed {
             assert_eq!(next(&node, head)["hash"], json!(hash));
+        }
+    }
+}
+
+#[test]
+fn what_waits_for_slow_subscribers_has_a_bound() {
+    let node = dev_chain::new(RpcLimits { subscriptions_bytes_max: 40_000, ..RpcLimits::default() });
+    let mut slow = subscribe_with_room(&node, json!(["logs"]), 1);
+    let block = |from: u64| {
+        for nonce in from..from + 50 {
+            node.call("eth_sendRawTransaction", json!([dev_chain::logging(nonce, 1)]));
+        }
+        dev_chain::seal(&node)
+    };
+    block(0);
+    let first = next(&node, &mut slow);
+    // The logs of one block are all that there is room for: others see theirs when those are taken.
+    let mut quick: Vec<_> = (0..20).map(|_| subscribe_with_room(&node, json!(["logs"]), 200)).collect();
+    let mut heads: Vec<_> = (0..20).map(|_| subscribe(&node, json!(["newHeads"]))).collect();
+    let second = block(50).hash();
+    // What is small is told nevertheless.
+    for head in &mut heads {
+        assert_eq!(next(&node, head)["hash"], json!(second));
+    }
+    assert!(quick.iter_mut().all(|logs| logs.try_recv().is_err()));
+    assert_eq!(first["logIndex"], "0x0");
+    for at in 1..100 {
+        assert_eq!(next(&node, &mut slow)["logIndex"], format!("{:#x}", at % 50));
+    }
+    for logs in &mut quick {
+        for at in 0..50 {
+            let log = next(&node, logs);
+            assert_eq!((&log["logIndex"], &log["blockHash"]), (&json!(format!("{at:#x}")), &json!(second)));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What requests say, and what is said to them.
 
 use crate::client::connect;
-use crate::port::{Port, local, with_limits};
+use crate::port::{Port, local, until, with_limits};
 use motet_rpc::ServerLimits;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -134,7 +134,12 @@ fn what_takes_too_long_is_told_so_and_the_rest_of_a_batch_is_answered() {
     let call = |id: usize, method: &str| json!({"jsonrpc": "2.0", "id": id, "method": method});
     let batch = json!([call(0, "eth_chainId"), call(1, "test_wait"), call(2, "eth_chainId")]);
     let chain_id = json!({"jsonrpc": "2.0", "id": 0, "result": "0x539"});
-    assert_eq!(client.post(batch.to_string()).json(), json!([chain_id, timed_out(1), timed_out(2)]));
+    // Where the machine is busy with other things the first may be late as well.
+    until(|| {
+        let answers = client.post(batch.to_string()).json();
+        assert_eq!((&answers[1], &answers[2]), (&timed_out(1), &timed_out(2)));
+        answers[0] == chain_id
+    });
     // A single request so large that a thread reads it.
     let large = json!({"jsonrpc": "2.0", "id": 5, "method": "test_wait", "params": ["x".repeat(100_000)]});
     assert_eq!(client.post(large.to_string()).json(), timed_out(5));
