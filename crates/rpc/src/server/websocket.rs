@@ -185,11 +185,12 @@ async fn write(
                 },
                 Some(Outgoing::Close) | None => break,
             },
-            Some(message) = messages.recv() => sender.send_text_owned(String::from(Box::<str>::from(message))).await,
+            // Before messages: where these never end, nothing else would come of somebody who only listens.
             _ = ping.tick() => match ByteSlice125::try_from(&[][..]) {
                 Ok(nothing) => sender.send_ping(nothing).await,
                 Err(_) => Ok(()),
             },
+            Some(message) = messages.recv() => sender.send_text_owned(String::from(Box::<str>::from(message))).await,
         };
         let is_more = !outgoing.is_empty() || !messages.is_empty();
         if sent.is_err() || (!is_more && sender.flush().await.is_err()) {

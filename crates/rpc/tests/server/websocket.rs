@@ -219,6 +219,33 @@ fn who_says_nothing_and_answers_no_ping_is_closed() {
 }
 
 #[test]
+fn who_is_told_much_is_asked_whether_he_is_there() {
+    let limits = ServerLimits { websocket_ping_every: Duration::from_secs(1), ..ServerLimits::default() };
+    let port = Port::open(with_limits(limits));
+    let mut raw = Raw::open(&port);
+    // Messages without end, which come faster than they are taken.
+    assert!(raw.frame(TEXT, call("test_subscribe", json!([usize::MAX, 60_000])).as_bytes()));
+    let mut head = [0; 4];
+    loop {
+        raw.0.read_exact(&mut head[..2]).expect("it goes on until it has asked");
+        if head[0] == 0x89 {
+            break;
+        }
+        let length = match head[1] {
+            126 => {
+                raw.0.read_exact(&mut head[2..]).unwrap();
+                usize::from(u16::from_be_bytes([head[2], head[3]]))
+            }
+            short => usize::from(short),
+        };
+        // Slowly.
+        for piece in vec![0; length].chunks_mut(256) {
+            raw.0.read_exact(piece).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_batch_may_subscribe() {
     let port = Port::open(local());
     let mut raw = Raw::open(&port);
