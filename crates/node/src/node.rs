@@ -71,9 +71,10 @@ pub(crate) fn run(args: &NodeArgs) -> eyre::Result<Verdict> {
     let running = serve::start(service)?;
     let reader = running.reader();
     let address = running.address().map_or_else(String::new, |address| format!("; listening on {address}"));
+    let engine = running.engine_address().map_or_else(String::new, |address| format!(", Engine API on {address}"));
     let metrics = running.metrics_address().map_or_else(String::new, |at| format!(", figures at http://{at}/metrics"));
     out::print(format_args!(
-        "chain {}, genesis {}, block {}{address}{metrics}",
+        "chain {}, genesis {}, block {}{address}{engine}{metrics}",
         reader.spec().chain_id,
         reader.genesis().hash(),
         reader.head().number()

@@ -202,6 +202,11 @@ impl Running {
         self.servers.first().map(RunningServer::local_addr)
     }
 
+    /// Where the port for a consensus client listens, which is the second.
+    pub(crate) fn engine_address(&self) -> Option<SocketAddr> {
+        self.servers.get(1).map(RunningServer::local_addr)
+    }
+
     /// Where figures are.
     pub(crate) fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics_address

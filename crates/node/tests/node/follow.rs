@@ -191,3 +191,41 @@ fn a_follower_does_not_go_back_with_one_that_lags() {
         assert_eq!(follower.stop(), Some(0));
     }
 }
+
+#[test]
+fn a_follower_goes_with_a_chain_that_began_anew_as_far_as_it_can_go_back() {
+    for (blocks, is_followed) in [(100, true), (300, false)] {
+        let folder = folder(&format!("follow-anew-{blocks}"));
+        let producer = Node::dev(&folder, &[]);
+        producer.call("anvil_mine", json!([blocks]));
+        let follower = follow(&folder, &producer.url);
+        wait_until_level(&producer, &follower);
+        assert_eq!(follower.stop(), Some(0));
+        assert_eq!(producer.stop(), Some(0));
+        let producer = Node::start(&folder, &["dev", "--port", "0", "--data", "anew"]);
+        for nonce in 0..3 {
+            producer.transfer(nonce, BOB, 1);
+        }
+        let follower = follow(&folder, &producer.url);
+        if is_followed {
+            wait_until_level(&producer, &follower);
+            assert_eq!(follower.call("eth_getBalance", json!([BOB, "latest"])), "0x3");
+        } else {
+            wait_until("the follower says what it cannot do", || follower.log().contains("refused: "));
+            assert_eq!(follower.block_number(), blocks);
+        }
+        assert_eq!(follower.stop(), Some(0));
+    }
+}
+
+#[test]
+fn a_follower_stops_while_the_other_node_says_nothing() {
+    let folder = folder("follow-silent");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let asked = std::thread::spawn(move || listener.accept().expect("it asks"));
+    let follower = follow(&folder, &url);
+    let _connection = asked.join().expect("it asks");
+    assert_eq!(follower.block_number(), 0);
+    assert_eq!(follower.stop(), Some(0));
+}

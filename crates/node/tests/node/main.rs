@@ -8,4 +8,5 @@ mod fake_node;
 mod follow;
 mod fork;
 mod kills;
+mod ports;
 mod support;
