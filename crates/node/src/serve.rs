@@ -125,6 +125,11 @@ pub(crate) fn start(service: Service) -> eyre::Result<Running> {
     let context = RpcContext::new(Arc::clone(&live), limits);
     if let Some(producer) = &producer {
         context.set_producer(Arc::clone(producer));
+        if role == Role::Dev {
+            // Its time may have been moved before it was stopped.
+            let head = live.reader().head().block().header.timestamp;
+            producer.with_settings(|settings| settings.clock.catch_up(producer.wall_seconds(), head));
+        }
         // Nobody else makes blocks of this chain, so nobody takes one back.
         context.fork_choice.set_head_final();
     }
@@ -259,7 +264,7 @@ fn open(
         tracing::warn!(bytes = found.damaged_bytes, "the end of the pool's journal was damaged and is given up");
     }
     if found.restored > 0 || found.dropped > 0 {
-        tracing::info!(restored = found.restored, dropped = found.dropped, "transactions of before");
+        tracing::info!(restored = found.restored, dropped = found.dropped, "transactions that waited before");
     }
     let live = live.with_clock(clock::now_ns);
     let counted = counts.clone();
