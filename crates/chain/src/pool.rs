@@ -95,7 +95,7 @@ pub struct PoolStatus {
 pub struct PoolOpened {
     /// Transactions that are in the pool again.
     pub restored: usize,
-    /// Transactions that are in blocks by now, or cannot be any more.
+    /// Transactions that cannot be any more. Those whose nonce a block has used are not counted.
     pub dropped: usize,
     /// Bytes at the journal's end that were damaged and given up.
     pub damaged_bytes: u64,

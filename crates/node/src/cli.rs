@@ -53,5 +53,6 @@ pub(crate) enum Command {
     Db(DbArgs),
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 all is equal and every check holds; 1 a difference or a failed check; \
+const EXIT_CODES: &str = "Without a command it does what `motet dev` does without options.\n\n\
+    Exit codes: 0 all is equal and every check holds; 1 a difference or a failed check; \
     2 bad input or a wrong command line (2 outranks 1); 130 stopped by Ctrl-C.";

@@ -149,8 +149,8 @@ pub(crate) struct DevArgs {
     #[arg(long)]
     json: bool,
 
-    /// Print the genesis file of the chain, and end. Followers take it.
-    #[arg(long)]
+    /// Print the genesis file of the chain that these options give, and end. Followers take it.
+    #[arg(long, conflicts_with_all = ["genesis", "fork_url"])]
     print_genesis: bool,
 }
 

@@ -23,11 +23,14 @@ use std::path::{Path, PathBuf};
 /// Addresses that it takes to have all connections, where the port is open to others.
 const ADDRESSES_MIN: usize = 4;
 
+/// What every chain has in its directory.
+const CHAIN_FILE: &str = "chain.json";
+
 const EXAMPLES: &str = "\
 Examples:
   motet node --print-config > motet.toml      every key, with its default
   motet dev --print-genesis > genesis.json    the first block of a development chain, for its followers
-  motet node --config motet.toml --check      what is wrong with it
+  motet node --config motet.toml --check      what is wrong with it; the first time, the key `genesis` must be set
   motet node --config motet.toml
 
 Ctrl-C and SIGTERM end it behind a whole block.
@@ -108,6 +111,11 @@ fn service(config: &NodeConfig) -> eyre::Result<Service> {
         server.hosts = AllowedNames::Any;
         ports.push(Port { config: server, groups: OpenGroups::default(), has_engine_api: true });
     }
+    ensure!(
+        genesis.is_some() || config.data.join(CHAIN_FILE).exists(),
+        "{}: no chain here (there is no {CHAIN_FILE}); the key `genesis` names the file of its first block",
+        config.data.display()
+    );
     Ok(Service {
         role: match config.role {
             Role::Producer => metrics::Role::Producer,

@@ -129,13 +129,15 @@ pub(crate) fn start(service: Service) -> eyre::Result<Running> {
     }
     let live = Arc::new(put_into_service(chain, storage.path(), executor, pool, &counts)?);
     let producer = mining.map(|(mining, settings)| producer(&live, mining, settings, &counts));
-    if let Some(producer) = producer.as_ref().filter(|_| role == Role::Dev) {
-        go_on_from_head(&live, producer);
-    }
     let limits = if signers.is_empty() { RpcLimits::default() } else { RpcLimits::development() };
     let context = RpcContext::new(Arc::clone(&live), limits);
     if let Some(producer) = &producer {
         context.set_producer(Arc::clone(producer));
+        if role == Role::Dev {
+            // Its time may have been moved before it was stopped.
+            let head = live.reader().head().block().header.timestamp;
+            producer.with_settings(|settings| settings.clock.catch_up(producer.wall_seconds(), head));
+        }
         // Nobody else makes blocks of this chain, so nobody takes one back.
         context.fork_choice.set_head_final();
     }
@@ -281,7 +283,7 @@ fn put_into_service(
         tracing::warn!(bytes = found.damaged_bytes, "the end of the pool's journal was damaged and is given up");
     }
     if found.restored > 0 || found.dropped > 0 {
-        tracing::info!(restored = found.restored, dropped = found.dropped, "transactions of before");
+        tracing::info!(restored = found.restored, dropped = found.dropped, "transactions that waited before");
     }
     let live = live.with_clock(clock::now_ns);
     let counted = counts.clone();
@@ -306,14 +308,6 @@ fn open_chain(dir: &Path, genesis: Option<GenesisBlock>, options: ChainOptions) 
         tracing::info!("{}: {opened}", dir.display());
     }
     Ok(chain)
-}
-
-/// Where somebody moved a development chain's clock forward, it goes on from its last block.
-fn go_on_from_head(live: &LiveChain, producer: &Producer) {
-    let (last, now) = (live.reader().head().block().header.timestamp, wall_seconds());
-    if last > now {
-        producer.with_settings(|settings| settings.clock.set(now, last));
-    }
 }
 
 fn producer(live: &Arc<LiveChain>, mining: Mining, settings: BlockSettings, counts: &NodeMetrics) -> Arc<Producer> {

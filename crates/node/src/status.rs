@@ -53,6 +53,7 @@ pub(crate) fn ask(client: &Client) -> eyre::Result<NodeStatus> {
         Err(error @ FetchError::Refused { .. }) if error.is_unknown_method() => {
             bail!("{}: this is no node of motet: it does not know motet_status", client.node())
         }
+        Err(error @ FetchError::Transport { .. }) => bail!("{error}; --rpc says where the node is"),
         Err(error) => bail!("{error}"),
     }
 }

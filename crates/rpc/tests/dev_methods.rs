@@ -312,6 +312,32 @@ fn time_goes_as_it_is_told() {
 }
 
 #[test]
+fn time_is_moved_from_the_head_where_that_ran_ahead_of_the_clock() {
+    let dir = Dir::new();
+    let node = DevNode::open(&dir.0);
+    node.call("anvil_mine", json!([50]));
+    let head = node.timestamp();
+    assert_eq!(head, WALL + 49);
+    assert_eq!(node.call("evm_increaseTime", json!([3600])), json!(49 + 3600));
+    node.call("evm_mine", json!([]));
+    assert_eq!(node.timestamp(), head + 3600);
+    node.call("anvil_mine", json!([50]));
+    node.call("evm_setIntervalMining", json!([3]));
+    let later = node.timestamp() + 5;
+    assert_eq!(node.call("evm_setTime", json!([later])), json!(5), "an interval goes on from the head");
+}
+
+#[test]
+fn who_has_no_key_is_told_so_before_anything_is_estimated() {
+    let dir = Dir::new();
+    let node = DevNode::open(&dir.0);
+    for method in ["eth_sendTransaction", "eth_signTransaction"] {
+        let (_, told) = node.fail(method, json!([{"from": WHALE, "to": CONTRACT, "value": "0x1"}]));
+        assert!(told.contains("unknown account") && told.contains(&WHALE.to_string()), "{method}: {told}");
+    }
+}
+
+#[test]
 fn blocks_are_made_of_what_was_set() {
     let dir = Dir::new();
     let node = DevNode::open(&dir.0);

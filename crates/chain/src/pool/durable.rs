@@ -89,7 +89,7 @@ impl Pool {
         durable.journal().take_fresh(fresh)
     }
 
-    /// Takes in what a journal holds; says how many are in and how many are not.
+    /// Takes in what a journal holds; says how many are in, and how many are neither in nor in a block.
     ///
     /// # Errors
     /// When accounts of senders cannot be read. Nothing can be said of what was promised then.
@@ -113,13 +113,19 @@ impl Pool {
             }
         }
         let mut contents = self.contents();
+        let mut included = 0;
         for (_, tx) in live {
             let purse = purses.get(&tx.sender).copied();
-            // What is in a block by now, or cannot be any more, or has to go for better ones.
+            // The journal does not say what came into blocks; the state does.
+            if purse.is_some_and(|purse| tx.nonce() < purse.nonce) {
+                included += 1;
+                continue;
+            }
+            // What cannot be any more, or has to go for better ones.
             let _ = contents.restore(tx, purse, &self.options.limits);
         }
         let restored = contents.sums.count;
-        Ok((restored, (known + invalid).saturating_sub(restored)))
+        Ok((restored, (known + invalid).saturating_sub(restored + included)))
     }
 }
 

@@ -24,6 +24,14 @@ impl BlockClock {
         self.offset = i64::try_from(offset).unwrap_or(if offset < 0 { i64::MIN } else { i64::MAX });
     }
 
+    /// Shifts the clock so that it does not show less than the head has, as it does where blocks were made faster than seconds
+    /// pass, and where a chain whose time was moved is opened again.
+    pub fn catch_up(&mut self, wall: u64, head: u64) {
+        if self.now(wall) < head {
+            self.set(wall, head);
+        }
+    }
+
     /// The timestamp of a block on this parent. It is later than the parent's, as the protocol wants it.
     pub fn timestamp(&self, wall: u64, parent: u64) -> u64 {
         let least = parent.saturating_add(1);
@@ -70,5 +78,15 @@ mod tests {
         clock.set(u64::MAX, 0);
         assert_eq!(clock.offset, i64::MIN);
         assert_eq!(clock.timestamp(3, u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_the_head_catches_up_and_another_stays() {
+        let mut clock = BlockClock::default();
+        clock.catch_up(100, 130);
+        assert_eq!((clock.offset, clock.now(101)), (30, 131));
+        clock.catch_up(101, 131);
+        clock.catch_up(101, 7);
+        assert_eq!(clock.offset, 30);
     }
 }

@@ -50,7 +50,11 @@ fn a_restart_in_the_middle_loses_nothing() {
     drop(first);
     let (second, opened) = reopen(&place);
     assert_eq!((content(&second), second.pool().status()), (held.clone(), status));
-    assert_eq!((opened.restored, opened.damaged_bytes), (held.len(), 0));
+    assert_eq!(
+        (opened.restored, opened.dropped, opened.damaged_bytes),
+        (held.len(), 0, 0),
+        "what is in blocks is not lost"
+    );
     while second.pool().status().pending > 0 {
         second.seal(next(&second, BuildSource::Pool)).unwrap();
     }

@@ -29,7 +29,8 @@ const STRUCTURES_BYTES_MAX: usize = 16 << 20;
 /// Where another node's chain is to go on from here.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ForkArgs {
-    /// Start where the chain of this node stands (http:// or https://); its state is read as it is needed.
+    /// Start where the chain of this node stands (http:// or https://); its state is read as it is needed. Blocks, receipts
+    /// and logs from before are not.
     #[arg(long, value_name = "URL", conflicts_with = "genesis")]
     pub(crate) fork_url: Option<String>,
 
@@ -71,7 +72,10 @@ impl ForkArgs {
             let number = found.number;
             ensure!(number == wanted, "{}: the chain here starts from block {number}, not {wanted}", dir.display());
         }
-        let client = Client::new(url, TIME_MAX).wrap_err("--fork-url")?;
+        let client = match Client::new(url, TIME_MAX) {
+            Err(FetchError::Address { reason }) => bail!("--fork-url: {reason}"),
+            client => client.wrap_err("--fork-url")?,
+        };
         let node = Arc::new(HttpNode { client: client.with_answer_bytes_max(BLOCK_ANSWER_BYTES_MAX) });
         let number = found.map(|found| found.number).or(self.fork_block);
         let block = RemoteBlock::fetch(&*node, number).wrap_err("--fork-url")?;
@@ -168,7 +172,11 @@ impl RemoteNode for HttpNode {
             Ok(answers) => values(&answers).map(|values| values.into_iter().map(Ok).collect()).map_err(fault),
             // One that is refused stands for all: they are of one kind, and of one block.
             Err(error @ FetchError::Refused { .. }) => Ok(calls.iter().map(|_| Err(error.to_string())).collect()),
-            Err(error) => Err(fault(error.to_string())),
+            Err(error) => {
+                // Both name the node.
+                let (reason, node) = (error.to_string(), format!("{}: ", self.name()));
+                Err(fault(reason.strip_prefix(&node).unwrap_or(&reason).to_owned()))
+            }
         }
     }
 }

@@ -53,7 +53,8 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, rates: &Rates, node: &str) {
             duration_in_words(now.uptime_seconds)
         )),
         Line::from(format!(
-            "head {}  {}  {} transactions  {:.2} Mgas{}",
+            // The hash with its middle left out: terminals have 80 columns.
+            "head {}  {:#}  {} transactions  {:.2} Mgas{}",
             head.number,
             head.hash,
             head.transactions,

@@ -26,8 +26,12 @@ fn errors_name_the_key_and_the_line() {
     let absent = motet(&folder, &["node", "--config", "absent.toml"]);
     assert!(String::from_utf8_lossy(&absent.stderr).contains("absent.toml"));
     fs::write(folder.join("motet.toml"), "role = 'producer'\n").expect("a file");
-    let no_chain = motet(&folder, &["node", "--config", "motet.toml"]);
-    assert!(String::from_utf8_lossy(&no_chain.stderr).contains("no chain here"));
+    for args in [&["node", "--config", "motet.toml"][..], &["node", "--config", "motet.toml", "--check"][..]] {
+        let no_chain = motet(&folder, args);
+        let told = String::from_utf8_lossy(&no_chain.stderr);
+        assert!(no_chain.status.code() == Some(2) && told.contains("no chain here"), "{args:?}: {told}");
+        assert!(told.contains("`genesis`"), "{told}");
+    }
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn a_fork_goes_on_where_another_node_stands() {
         (&["--data", "chain"][..], "is a fork of block 4"),
         (&["--data", "chain", "--fork-url", &url, "--fork-block", "3"], "starts from block 4, not 3"),
         (&["--data", "other", "--fork-url", &url, "--fork-block", "99"], "there is no block 0x63"),
-        (&["--data", "other", "--fork-url", "ftp://x"], "must start with http"),
+        (&["--data", "other", "--fork-url", "ftp://x"], "error: --fork-url: the address must start with http"),
         (&["--data", "other", "--fork-block", "1"], "--fork-url"),
     ] {
         let told = motet(&here, &[&["dev", "--port", "0"], args].concat());

@@ -89,6 +89,15 @@ impl DevAccounts {
         self.impersonated.write().unwrap_or_else(PoisonError::into_inner).everybody = everybody;
     }
 
+    /// # Errors
+    /// When nobody can send as this account: there is no key, and it is not impersonated.
+    pub(crate) fn check_known(&self, address: Address) -> Result<(), RpcError> {
+        match self.signers.contains_key(&address) || self.is_impersonated(&address) {
+            true => Ok(()),
+            false => Err(unknown(address)),
+        }
+    }
+
     fn is_impersonated(&self, address: &Address) -> bool {
         let impersonated = self.impersonated.read().unwrap_or_else(PoisonError::into_inner);
         impersonated.everybody || impersonated.addresses.contains(address)

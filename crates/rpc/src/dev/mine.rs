@@ -66,7 +66,13 @@ pub(super) fn add_to(methods: &mut Methods) {
         methods.add_quick(name, |ctx, args| {
             let interval = seconds(args.required("interval")?)?;
             let mining = if interval == 0 { Mining::Manual } else { Mining::Interval(Duration::from_secs(interval)) };
-            control::producer(ctx)?.set_mining(mining);
+            let producer = control::producer(ctx)?;
+            if interval > 0 {
+                // Empty blocks wait for the clock where the head has run ahead of it.
+                let (wall, head) = (producer.wall_seconds(), ctx.reader().head().block().header.timestamp);
+                producer.with_settings(|settings| settings.clock.catch_up(wall, head));
+            }
+            producer.set_mining(mining);
             Ok(())
         });
     }

@@ -85,6 +85,8 @@ fn complete(
 ) -> Result<(Address, TransactionRequest), RpcError> {
     let sender = request.from.or_else(|| accounts.first());
     let sender = sender.ok_or_else(|| RpcError::params("missing value for required argument 0: transaction: from"))?;
+    // Before anything is estimated for it: a stranger's empty purse would be told instead.
+    accounts.check_known(sender)?;
     let head = ctx.reader().head();
     let base_fee = head.block().header.base_fee_per_gas;
     let request = TransactionRequest { from: Some(sender), ..request };

@@ -14,11 +14,16 @@ pub(super) fn add_to(methods: &mut Methods) {
     for name in ["evm_increaseTime", "anvil_increaseTime"] {
         methods.add_quick(name, |ctx, args| {
             let more = i64::try_from(seconds(args.required("seconds")?)?).unwrap_or(i64::MAX);
-            control::producer(ctx)?.with_settings(|settings| {
-                let offset =
-                    settings.clock.offset.checked_add(more).filter(|offset| offset.unsigned_abs() <= SECONDS_MAX);
-                settings.clock.offset = offset.ok_or_else(too_late)?;
-                Ok(settings.clock.offset)
+            let producer = control::producer(ctx)?;
+            let (wall, head) = (producer.wall_seconds(), ctx.reader().head().block().header.timestamp);
+            producer.with_settings(|settings| {
+                // The next block is to be so much later than the head, which may have run ahead of the clock.
+                let mut clock = settings.clock;
+                clock.catch_up(wall, head);
+                let offset = clock.offset.checked_add(more).filter(|offset| offset.unsigned_abs() <= SECONDS_MAX);
+                clock.offset = offset.ok_or_else(too_late)?;
+                settings.clock = clock;
+                Ok(clock.offset)
             })
         });
     }
