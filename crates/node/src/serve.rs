@@ -243,10 +243,10 @@ impl Running {
         if let Some((_, thread)) = follower {
             thread.join_within(FOLLOWER_STOP_TIME_MAX);
         }
-        let head = live.reader().head();
         // Blocks are durable without it; it only makes the next start shorter.
         let flushed = live.flush().wrap_err("the tables");
         runtime.shutdown_timeout(RUNTIME_STOP_TIME_MAX);
+        let head = live.reader().head();
         drop(live);
         drop(storage);
         flushed?;

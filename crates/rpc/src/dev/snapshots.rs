@@ -140,9 +140,9 @@ fn reset(ctx: &RpcContext, dev: &DevControl) -> Result<(), RpcError> {
 /// Has the pool hold these transactions and no others.
 fn refill(ctx: &RpcContext, waiting: &[Arc<PoolTransaction>]) -> Result<(), RpcError> {
     let pool = ctx.live.pool();
-    pool.clear().map_err(|error| RpcError::internal(error.to_string()))?;
-    // What it had read of senders is of another state.
+    // What it had read of senders is of another state. Who comes in after this reads anew.
     pool.revise([])?;
+    pool.clear().map_err(|error| RpcError::internal(error.to_string()))?;
     for transaction in waiting {
         // What is not valid any more, though it was then, is as good as mined by somebody else.
         let _ = match transaction.is_impersonated {
