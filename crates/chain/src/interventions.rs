@@ -9,8 +9,8 @@
 //!
 //! They stand over one block, by its hash. When another block is the head, whether that was built with them or came by a
 //! reorganisation, nothing of them is left, also when the chain comes back to the block; so nobody has to take them away. They
-//! become durable with the block that is built with them; before, a journal keeps them, where there is one, from the end of
-//! the process.
+//! become durable with the block that is built with them. Before that they are lost with the process, but for those that a
+//! journal has ([`ChainReader::keep_interventions`]).
 
 mod journal;
 mod merge;

@@ -66,6 +66,7 @@ pub(crate) fn run(args: &NodeArgs) -> eyre::Result<Verdict> {
     };
     let config = read(path)?;
     let service = service(&config)?;
+    check_chain(&config)?;
     if args.check {
         out::print(format_args!("{}: it can be used", path.display()))?;
         return Ok(Verdict::Equal);
@@ -94,6 +95,16 @@ fn read(path: &Path) -> eyre::Result<NodeConfig> {
     Ok(NodeConfig::parse(path, &text)?)
 }
 
+/// Whether there is a chain to serve, or what one begins with.
+fn check_chain(config: &NodeConfig) -> eyre::Result<()> {
+    ensure!(
+        config.genesis.is_some() || config.data.join(CHAIN_FILE).exists(),
+        "{}: no chain here (there is no {CHAIN_FILE}); the key `genesis` names the file of its first block",
+        config.data.display()
+    );
+    Ok(())
+}
+
 fn service(config: &NodeConfig) -> eyre::Result<Service> {
     let genesis = match &config.genesis {
         Some(path) => Some(genesis_file::read(path, config.chain)?),
@@ -111,11 +122,6 @@ fn service(config: &NodeConfig) -> eyre::Result<Service> {
         server.hosts = AllowedNames::Any;
         ports.push(Port { config: server, groups: OpenGroups::default(), has_engine_api: true });
     }
-    ensure!(
-        genesis.is_some() || config.data.join(CHAIN_FILE).exists(),
-        "{}: no chain here (there is no {CHAIN_FILE}); the key `genesis` names the file of its first block",
-        config.data.display()
-    );
     Ok(Service {
         role: match config.role {
             Role::Producer => metrics::Role::Producer,
