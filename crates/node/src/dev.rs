@@ -79,7 +79,7 @@ pub(crate) struct DevArgs {
     #[arg(long, short, default_value_t = 8545, value_name = "PORT")]
     port: u16,
 
-    /// Let pages of this origin use the node, beside those of this machine (localhost, 127.0.0.1, [::1]) and browser
+    /// Let pages of this origin use the node, beside those of this machine (localhost, 127.0.0.1, `[::1]`) and browser
     /// extensions; may be given more than once. `*` allows all: any page that is open in a browser can then sign with the
     /// node's keys.
     #[arg(long, value_name = "ORIGIN")]
