@@ -38,6 +38,8 @@ pub(super) struct Journal {
     bytes: u64,
     /// Bytes when it was last written anew.
     compact_bytes: u64,
+    /// A failed write left more behind, and could not be cut off: what followed it would not be read.
+    is_broken: bool,
 }
 
 /// What a journal held.
@@ -65,7 +67,7 @@ impl Journal {
         }
         let found = Found { lines, damaged_bytes: damaged.len() as u64 };
         let over = found.lines.last().map(|line| line.over);
-        Ok((Self { path: path.to_owned(), file, over, bytes: good as u64, compact_bytes: 0 }, found))
+        Ok((Self { path: path.to_owned(), file, over, bytes: good as u64, compact_bytes: 0, is_broken: false }, found))
     }
 
     /// Appends a change. Those over other blocks are over by then.
@@ -76,12 +78,15 @@ impl Journal {
         if self.over != Some(line.over) {
             self.clear()?;
         }
+        if self.is_broken {
+            return Err(io::Error::other("an earlier write failed half way"));
+        }
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
         let written = self.file.write_all(&text);
         if written.is_err() {
             // What came through would hide all that follows.
-            self.file.set_len(self.bytes)?;
+            self.is_broken = self.file.set_len(self.bytes).is_err();
             return written;
         }
         self.bytes += text.len() as u64;
@@ -104,7 +109,7 @@ impl Journal {
 
     fn clear(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
-        (self.over, self.bytes, self.compact_bytes) = (None, 0, 0);
+        (self.over, self.bytes, self.compact_bytes, self.is_broken) = (None, 0, 0, false);
         Ok(())
     }
 
@@ -125,7 +130,7 @@ impl Journal {
         fs::rename(&beside, &self.path)?;
         self.file = OpenOptions::new().append(true).open(&self.path)?;
         self.bytes = self.file.metadata()?.len();
-        (self.over, self.compact_bytes) = (Some(over), self.bytes);
+        (self.over, self.compact_bytes, self.is_broken) = (Some(over), self.bytes, false);
         Ok(())
     }
 }
